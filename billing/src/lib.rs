@@ -1,0 +1,1 @@
+//! Periods, rating runs, invoices, credit notes and payments.

@@ -1,0 +1,1 @@
+//! Raw facts, roll-ups and histograms behind charts and drill-downs.

@@ -1,0 +1,1 @@
+//! A lenient view over OpenAPI documents of any version.

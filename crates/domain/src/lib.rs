@@ -1,0 +1,1 @@
+//! Ids, money, keys, plans, limits, prices, usage, clock: pure, no I/O.

@@ -1,0 +1,1 @@
+//! The gateway's durable usage log: segments on disk.

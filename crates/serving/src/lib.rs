@@ -1,0 +1,1 @@
+//! Listening, strict HTTP framing, deadlines, drain, health and problem bodies.

@@ -1,0 +1,1 @@
+//! The relational store: SQLite or Postgres, one SQL text for both.

@@ -1,0 +1,1 @@
+//! Where metering reads usage from.

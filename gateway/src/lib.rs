@@ -1,0 +1,1 @@
+//! The data plane: route, identify, admit, forward, settle, emit.

@@ -1,0 +1,1 @@
+//! Usage source to ledger, exactly once, to analytics.

@@ -1,0 +1,1 @@
+//! The control plane: Admin API, pages, snapshots.

@@ -1,0 +1,2 @@
+//! Tollgate: one binary.
+fn main() {}
