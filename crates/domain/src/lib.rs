@@ -1,1 +1,10 @@
 //! Ids, money, keys, plans, limits, prices, usage, clock: pure, no I/O.
+
+pub mod clock;
+pub mod ids;
+pub mod key;
+pub mod quantity;
+pub mod random;
+pub mod span;
+pub mod subscription;
+pub mod usage;
