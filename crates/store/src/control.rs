@@ -1,0 +1,323 @@
+//! Transactions that change the control database: they collect what changed and what the audit log says about it, and
+//! stamp a revision at the commit.
+//!
+//! Invariants: one control transaction runs at a time (on Postgres by a lock), so what one reads stays true until it
+//! commits; the revision is raised after everything else, so revisions become visible in their order; the audit log is a
+//! chain of hashes that the same transaction extends.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+
+use domain::clock::Timestamp;
+use domain::ids::AccountId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::audit::{self, Entry};
+use crate::{Error, Result, Store, Tx, args};
+
+/// What kind of thing a change or an audit event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The whole configuration (a revision of it).
+    Config,
+    /// Settings of the deployment.
+    Settings,
+    /// An API.
+    Api,
+    /// A meter.
+    Meter,
+    /// A product.
+    Product,
+    /// A plan.
+    Plan,
+    /// A published version of a plan.
+    PlanVersion,
+    /// An encrypted secret.
+    Secret,
+    /// An account.
+    Account,
+    /// A member of an account.
+    Member,
+    /// An invitation.
+    Invitation,
+    /// A person who logs in.
+    User,
+    /// A token of the Admin API.
+    Token,
+    /// A consumer.
+    Consumer,
+    /// A credential.
+    Credential,
+    /// A subscription.
+    Subscription,
+    /// An invoice.
+    Invoice,
+    /// A credit note.
+    CreditNote,
+    /// A payment.
+    Payment,
+    /// A billing run.
+    BillingRun,
+    /// A tax rate, coupon or other object of money.
+    Money,
+    /// A gateway node.
+    Node,
+}
+
+const KINDS: [(Kind, &str); 22] = [
+    (Kind::Config, "config"),
+    (Kind::Settings, "settings"),
+    (Kind::Api, "api"),
+    (Kind::Meter, "meter"),
+    (Kind::Product, "product"),
+    (Kind::Plan, "plan"),
+    (Kind::PlanVersion, "plan_version"),
+    (Kind::Secret, "secret"),
+    (Kind::Account, "account"),
+    (Kind::Member, "member"),
+    (Kind::Invitation, "invitation"),
+    (Kind::User, "user"),
+    (Kind::Token, "token"),
+    (Kind::Consumer, "consumer"),
+    (Kind::Credential, "credential"),
+    (Kind::Subscription, "subscription"),
+    (Kind::Invoice, "invoice"),
+    (Kind::CreditNote, "credit_note"),
+    (Kind::Payment, "payment"),
+    (Kind::BillingRun, "billing_run"),
+    (Kind::Money, "money"),
+    (Kind::Node, "node"),
+];
+
+impl Kind {
+    /// The name in the database and in answers.
+    pub fn as_str(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind).ok_or_else(|| UnknownName(text.to_owned()))
+    }
+}
+
+/// A text that names no member of a closed set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown name {0:?}")]
+pub struct UnknownName(pub String);
+
+/// Who makes a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// `user`, `token`, `file`, `system` or `payment_provider`.
+    pub kind: String,
+    /// Id of the user or token; the job or file otherwise.
+    pub id: String,
+    /// Address that the request came from.
+    pub address: Option<String>,
+}
+
+impl Actor {
+    /// A job of the platform itself.
+    pub fn system(job: &str) -> Self {
+        Self { kind: "system".to_owned(), id: job.to_owned(), address: None }
+    }
+
+    /// A person.
+    pub fn user(id: domain::ids::UserId) -> Self {
+        Self { kind: "user".to_owned(), id: id.to_string(), address: None }
+    }
+
+    /// A token of the Admin API.
+    pub fn token(id: domain::ids::TokenId) -> Self {
+        Self { kind: "token".to_owned(), id: id.to_string(), address: None }
+    }
+
+    /// The same actor with the address that the request came from.
+    #[must_use]
+    pub fn from_address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+}
+
+/// What the audit log says about one change. Secrets and hashes of secrets never stand in `before` or `after`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// `<kind>.<verb>`, such as `consumer.suspend`.
+    pub action: String,
+    /// Kind of the thing changed.
+    pub kind: Kind,
+    /// Its id or name.
+    pub target: String,
+    /// The account that it belongs to.
+    pub account: Option<AccountId>,
+    /// The thing before, unless it was made.
+    pub before: Option<Json>,
+    /// The thing after, unless it was deleted.
+    pub after: Option<Json>,
+}
+
+/// One entry of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The revision that made the change visible.
+    pub revision: i64,
+    /// Kind of the thing changed.
+    pub kind: Kind,
+    /// Its id or name.
+    pub id: String,
+}
+
+/// A transaction on the control database. Statements run on it as on a [`Tx`].
+#[derive(Debug)]
+pub struct ControlTx {
+    tx: Tx,
+    actor: Actor,
+    now: Timestamp,
+    changes: BTreeSet<(Kind, String)>,
+    events: Vec<AuditEvent>,
+}
+
+impl Store {
+    /// Begins a transaction that changes the control database as `actor` at `now`. One runs at a time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn change(&self, actor: Actor, now: Timestamp) -> Result<ControlTx> {
+        let mut tx = self.control.write().await?;
+        tx.lock("control").await?;
+        Ok(ControlTx { tx, actor, now, changes: BTreeSet::new(), events: Vec::new() })
+    }
+
+    /// The newest revision.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn revision(&self) -> Result<i64> {
+        Ok(self.control.scalar("SELECT n FROM revision", args![]).await?.unwrap_or(0))
+    }
+
+    /// What changed after the revision `after`, in order; `None` when the feed does not reach back that far and the
+    /// caller needs everything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn changes_since(&self, after: i64, limit: u32) -> Result<Option<Vec<Change>>> {
+        let mut tx = self.control.read().await?;
+        let floor: i64 = tx.scalar("SELECT floor FROM revision", args![]).await?.unwrap_or(0);
+        if after < floor {
+            return Ok(None);
+        }
+        let rows = tx
+            .rows(
+                "SELECT revision, kind, id FROM config_changes WHERE revision > $1 ORDER BY revision, kind, id LIMIT $2",
+                args![after, limit],
+            )
+            .await?;
+        let changes = rows.iter().map(|row| Ok(Change { revision: row.get("revision")?, kind: row.parse("kind")?, id: row.get("id")? }));
+        changes.collect::<Result<_>>().map(Some)
+    }
+
+    /// Forgets changes made before `before`; older clients of the feed then get everything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn prune_changes(&self, before: Timestamp) -> Result<u64> {
+        let mut tx = self.control.write().await?;
+        tx.lock("control").await?;
+        tx.execute(
+            "UPDATE revision SET floor = COALESCE((SELECT MAX(revision) FROM config_changes WHERE changed_at < $1), floor)",
+            args![before],
+        )
+        .await?;
+        let gone = tx.execute("DELETE FROM config_changes WHERE changed_at < $1", args![before]).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+}
+
+impl ControlTx {
+    /// The instant of this transaction.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who makes it.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Notes that a thing which the gateways serve from has changed: the commit raises the revision.
+    pub fn changed(&mut self, kind: Kind, id: impl Into<String>) {
+        self.changes.insert((kind, id.into()));
+    }
+
+    /// Adds an event to the audit log at the commit.
+    pub fn audit(&mut self, event: AuditEvent) {
+        self.events.push(event);
+    }
+
+    /// Writes the audit events, raises the revision when something changed, and commits. Returns the revision when it
+    /// was raised.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing is changed then.
+    pub async fn commit(mut self) -> Result<Option<i64>> {
+        for event in std::mem::take(&mut self.events) {
+            audit::append(&mut self.tx, Entry { at: self.now, actor: &self.actor, event: &event }).await?;
+        }
+        if self.changes.is_empty() {
+            self.tx.commit().await?;
+            return Ok(None);
+        }
+        // Nobody else can see a higher revision before this one is committed: the row stays locked until then.
+        let raised: Option<i64> = self.tx.scalar("UPDATE revision SET n = n + 1 RETURNING n", args![]).await?;
+        let revision = raised.ok_or(Error::Missing("revision"))?;
+        for (kind, id) in std::mem::take(&mut self.changes) {
+            self.tx
+                .execute(
+                    "INSERT INTO config_changes (revision, kind, id, changed_at) VALUES ($1, $2, $3, $4)",
+                    args![revision, kind.as_str(), id, self.now],
+                )
+                .await?;
+        }
+        self.tx.commit().await?;
+        Ok(Some(revision))
+    }
+
+    /// Undoes everything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn rollback(self) -> Result<()> {
+        self.tx.rollback().await
+    }
+}
+
+impl Deref for ControlTx {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
+}
+
+impl DerefMut for ControlTx {
+    fn deref_mut(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+}

@@ -1,0 +1,41 @@
+//! Pages of a list: the newest or lowest ids first, continued after the last id that the caller has seen.
+
+/// How many rows to return at most, and after which one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    limit: u32,
+    after: Option<String>,
+}
+
+impl Page {
+    /// Most rows of one page.
+    pub const MAX: u32 = 1000;
+
+    /// The first page of `limit` rows, held within 1 and [`Page::MAX`].
+    pub fn first(limit: u32) -> Self {
+        Self { limit: limit.clamp(1, Self::MAX), after: None }
+    }
+
+    /// The page after the row of this id.
+    #[must_use]
+    pub fn continued(mut self, after: impl ToString) -> Self {
+        self.after = Some(after.to_string());
+        self
+    }
+
+    /// Rows of the page at most.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Id of the row before the page.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::first(100)
+    }
+}

@@ -1,0 +1,5 @@
+//! Every public method of the store, on SQLite always and on Postgres where there is a server. This is the schema check.
+
+mod audit;
+mod base;
+mod migrations;
