@@ -1,2 +1,15 @@
-//! Tollgate: one binary.
-fn main() {}
+//! Tollgate: gateway, metering, billing and developer portal in one binary.
+
+mod cli;
+mod config;
+mod demo;
+mod sample_api;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(cli::Arguments::parse())
+}

@@ -41,7 +41,12 @@ pub struct KeyHash(pub [u8; 32]);
 impl KeyHash {
     /// Lower-case hexadecimal.
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+        self.0
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+            .collect()
     }
 
     /// From 64 hexadecimal characters.
@@ -133,6 +138,16 @@ impl ApiKey {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// A secret of another kind in the form of a key: the prefix, 43 characters of base62 (256 bits) and 6 of checksum.
+/// Tokens of the Admin API have the prefix `tgt_`.
+pub fn secret(prefix: &str, random: [u8; 32]) -> String {
+    let mut text = String::with_capacity(prefix.len() + BODY + CHECK);
+    text.push_str(prefix);
+    push_base62(&mut text, random);
+    push_check(&mut text);
+    text
 }
 
 impl fmt::Debug for ApiKey {

@@ -1,6 +1,7 @@
 //! Ids, money, keys, plans, limits, prices, usage, clock: pure, no I/O.
 
 pub mod clock;
+pub mod histogram;
 pub mod ids;
 pub mod key;
 pub mod quantity;

@@ -45,7 +45,9 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS.iter().find(|(_, size)| self.0 != 0 && self.0 % size == 0);
+        let unit = UNITS
+            .iter()
+            .find(|(_, size)| self.0 != 0 && self.0.is_multiple_of(*size));
         let (name, size) = unit.copied().unwrap_or(("s", 1_000));
         write!(f, "{}{name}", self.0 / size)
     }

@@ -75,6 +75,68 @@ pub struct Outcome {
     pub kind: Kind,
 }
 
+impl Outcome {
+    /// The outcome with its status cut to the class (200, 300, 400, 500): what the ledger adds up by. A billable policy
+    /// sees no finer than this.
+    #[must_use]
+    pub const fn class(self) -> Self {
+        Self {
+            status: self.status / 100 * 100,
+            ..self
+        }
+    }
+
+    /// The class as a short stable text, such as `upstream/2xx` or `upstream/4xx/aborted`.
+    pub fn class_key(self) -> String {
+        let mut key = format!("{}/{}xx", self.source.as_str(), self.status / 100);
+        for (flag, word) in [
+            (self.client_aborted, "/aborted"),
+            (!self.upstream_answered, "/unanswered"),
+            (matches!(self.kind, Kind::Checkpoint), "/checkpoint"),
+            (matches!(self.kind, Kind::Interrupted), "/interrupted"),
+        ] {
+            if flag {
+                key.push_str(word);
+            }
+        }
+        key
+    }
+
+    /// Reads a [`Outcome::class_key`] back.
+    pub fn from_class_key(key: &str) -> Option<Self> {
+        let mut parts = key.split('/');
+        let source = match parts.next()? {
+            "upstream" => Source::Upstream,
+            "gateway" => Source::Gateway,
+            "cache" => Source::Cache,
+            _ => return None,
+        };
+        let class: u16 = parts
+            .next()?
+            .strip_suffix("xx")?
+            .parse()
+            .ok()
+            .filter(|class| *class < 10)?;
+        let mut outcome = Self {
+            source,
+            status: class * 100,
+            client_aborted: false,
+            upstream_answered: true,
+            kind: Kind::Request,
+        };
+        for word in parts {
+            match word {
+                "aborted" => outcome.client_aborted = true,
+                "unanswered" => outcome.upstream_answered = false,
+                "checkpoint" => outcome.kind = Kind::Checkpoint,
+                "interrupted" => outcome.kind = Kind::Interrupted,
+                _ => return None,
+            }
+        }
+        Some(outcome)
+    }
+}
+
 /// The quantity that one meter took from one request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MeterValue {
@@ -131,6 +193,11 @@ pub struct Fact {
     pub subscription: Option<SubscriptionId>,
     /// The plan version in force.
     pub plan_version: PlanVersionId,
+    /// Start of the subscription's usage period that admission reserved from; `None` for anonymous callers. Ledger and
+    /// rating take the period from here and never compute it again from the time.
+    pub period_start: Option<Timestamp>,
+    /// Ordinal of the subscription's segment (one for each plan change) in force at admission, from 0.
+    pub segment: u32,
     /// Product name.
     pub product: String,
     /// Plan name.
@@ -216,7 +283,7 @@ pub struct RejectionSample {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Record {
     /// A request that ended (or a checkpoint of a long one).
-    Fact(Fact),
+    Fact(Box<Fact>),
     /// A request still running after a second.
     Open(Open),
     /// Every request admitted before `through` is settled, checkpointed or listed open.
@@ -320,6 +387,8 @@ mod tests {
             credential: None,
             subscription: Some(SubscriptionId::from_bits(3)),
             plan_version: PlanVersionId::from_bits(4),
+            period_start: Some(Timestamp::from_millis(1_792_000_000_000)),
+            segment: 0,
             product: "petstore".to_owned(),
             plan: "pro".to_owned(),
             api: "petstore".to_owned(),
@@ -351,12 +420,32 @@ mod tests {
     #[test]
     fn a_record_reads_back_as_it_was_written() {
         let mut bytes = Vec::new();
-        Record::Fact(fact()).encode(&mut bytes).unwrap();
-        assert!(bytes.len() < 200, "{}", bytes.len());
-        assert_eq!(Record::decode(&bytes).unwrap(), Record::Fact(fact()));
+        Record::Fact(Box::new(fact())).encode(&mut bytes).unwrap();
+        assert!(bytes.len() < 220, "{}", bytes.len());
+        assert_eq!(Record::decode(&bytes).unwrap(), Record::Fact(Box::new(fact())));
         bytes.push(0);
         assert!(Record::decode(&bytes).is_err());
         assert_eq!(Record::decode(&[9, 0]), Err(DecodeError::Version(9)));
+    }
+
+    #[test]
+    fn the_class_of_an_outcome_reads_back() {
+        for kind in [Kind::Request, Kind::Checkpoint, Kind::Interrupted] {
+            for source in [Source::Upstream, Source::Gateway, Source::Cache] {
+                for bits in 0..4_u8 {
+                    let (client_aborted, upstream_answered) = (bits & 1 == 1, bits & 2 == 2);
+                    let outcome = Outcome {
+                        source,
+                        status: 404,
+                        client_aborted,
+                        upstream_answered,
+                        kind,
+                    };
+                    assert_eq!(Outcome::from_class_key(&outcome.class_key()), Some(outcome.class()));
+                }
+            }
+        }
+        assert_eq!(Outcome::from_class_key("upstream/abc"), None);
     }
 
     proptest! {

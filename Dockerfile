@@ -1,0 +1,12 @@
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --profile dist --locked && cp target/dist/tollgate /tollgate
+
+FROM debian:bookworm-slim
+RUN useradd --system --home-dir /data --create-home tollgate
+COPY --from=build /tollgate /usr/local/bin/tollgate
+USER tollgate
+VOLUME /data
+ENTRYPOINT ["tollgate"]
+CMD ["serve", "--data-dir", "/data"]

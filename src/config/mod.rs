@@ -1,0 +1,178 @@
+//! Configuration of the process: `tollgate.toml`, then `TOLLGATE_*` variables, then flags.
+//!
+//! A key that nobody knows is an error that names the nearest known one. Nothing else in the product reads the
+//! environment.
+
+mod keys;
+mod show;
+mod sources;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use keys::nearest;
+pub(crate) use show::{reference, show};
+pub(crate) use sources::{Environment, Origin, Setting, gather};
+pub(crate) use value::{Network, bytes};
+
+/// Why a configuration does not stand.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The file cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{path}: {message}")]
+    Syntax { path: PathBuf, message: String },
+    /// A key that nobody knows.
+    #[error("{origin}: unknown key {key}{}", hint(nearest.as_deref()))]
+    UnknownKey { origin: Origin, key: String, nearest: Option<String> },
+    /// A value of the wrong form.
+    #[error("{origin}: {key}: {reason}")]
+    Value { origin: Origin, key: &'static str, reason: String },
+    /// Keys that need each other.
+    #[error("{0}")]
+    Together(String),
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default()
+}
+
+/// A certificate chain and its key.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// What happens when the usage journal is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Shed,
+    ServeUnmetered,
+}
+
+/// The effective configuration of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) gateway_listen: SocketAddr,
+    pub(crate) gateway_public_url: String,
+    pub(crate) gateway_tls: Option<TlsFiles>,
+    pub(crate) gateway_threads: usize,
+    pub(crate) portal_listen: SocketAddr,
+    pub(crate) portal_public_url: String,
+    pub(crate) portal_tls: Option<TlsFiles>,
+    pub(crate) ops_listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) store_url: Option<String>,
+    pub(crate) journal_max_bytes: u64,
+    pub(crate) journal_when_full: WhenFull,
+    pub(crate) log_format: telemetry::Format,
+    pub(crate) log_filter: String,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) master_key_file: PathBuf,
+    pub(crate) node: String,
+    pub(crate) drain_timeout: Duration,
+    /// Keys set to something that this version does not do; `serve` refuses them.
+    pub(crate) not_built: Vec<String>,
+}
+
+/// Moves a port.
+fn shifted(address: SocketAddr, offset: u16) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port().saturating_add(offset))
+}
+
+/// Keys that may only keep their default until their adapter is built.
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("usage.url", "shipping usage to Kafka"),
+    ("analytics.url", "ClickHouse"),
+    ("counters.url", "shared counters in Redis"),
+    ("telemetry.otlp_url", "exporting traces"),
+    ("control.url", "a gateway apart from its control plane"),
+];
+
+impl Config {
+    /// Reads the gathered settings; `port_offset` moves the three listeners that keep their default.
+    ///
+    /// # Errors
+    /// The first setting that does not stand.
+    pub(crate) fn read(settings: &BTreeMap<&'static str, Setting>, port_offset: u16) -> Result<Self, Error> {
+        let values = value::Values(settings);
+        let listen = |name| {
+            values.address(name).map(|address| {
+                if values.is_default(name) { shifted(address, port_offset) } else { address }
+            })
+        };
+        let (gateway_listen, portal_listen) = (listen("gateway.listen")?, listen("portal.listen")?);
+        let gateway_tls = values.tls("gateway.tls.cert", "gateway.tls.key")?;
+        let portal_tls = values.tls("portal.tls.cert", "portal.tls.key")?;
+        let data_dir = PathBuf::from(values.text("data_dir"));
+        let default_key = data_dir.join("master.key");
+        let set = |name: &&(&str, &str)| !values.text(name.0).is_empty();
+        let mut not_built: Vec<String> =
+            NOT_BUILT.iter().filter(set).map(|(name, what)| format!("{name}: {what} is not supported yet")).collect();
+        if values.text("payments.provider") != "manual" {
+            not_built.push("payments.provider: only manual is supported yet".to_owned());
+        }
+        if values.text("mail.url") != "outbox:" {
+            not_built.push("mail.url: only outbox: is supported yet".to_owned());
+        }
+        Ok(Self {
+            gateway_public_url: public_url(values.text("gateway.public_url"), gateway_listen, gateway_tls.as_ref()),
+            gateway_listen,
+            gateway_tls,
+            gateway_threads: values.number("gateway.threads")?.unwrap_or_else(cores),
+            portal_public_url: public_url(values.text("portal.public_url"), portal_listen, portal_tls.as_ref()),
+            portal_listen,
+            portal_tls,
+            ops_listen: listen("ops.listen")?,
+            store_url: Some(values.text("store.url").to_owned()).filter(|url| !url.is_empty()),
+            journal_max_bytes: values.bytes("journal.max_bytes")?,
+            journal_when_full: when_full(values.word("journal.when_full")?),
+            log_format: values.word("log.format")?.parse().unwrap_or_default(),
+            log_filter: values.text("log.filter").to_owned(),
+            trusted_proxies: values.networks("trusted_proxies")?,
+            master_key_file: values.path("secrets.master_key_file").unwrap_or(default_key),
+            node: Some(values.text("node").to_owned()).filter(|node| !node.is_empty()).unwrap_or_else(host_name),
+            drain_timeout: values.duration("drain_timeout")?,
+            data_dir,
+            not_built,
+        })
+    }
+
+    /// Where the embedded deployment keeps `name`.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        Path::new(&self.data_dir).join(name)
+    }
+}
+
+fn when_full(word: &str) -> WhenFull {
+    if word == "shed" { WhenFull::Shed } else { WhenFull::ServeUnmetered }
+}
+
+fn public_url(set: &str, listen: SocketAddr, tls: Option<&TlsFiles>) -> String {
+    if set.is_empty() {
+        format!("{}://{listen}", if tls.is_some() { "https" } else { "http" })
+    } else {
+        set.trim_end_matches('/').to_owned()
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;
