@@ -1,0 +1,1 @@
+//! Which outcomes are billed.

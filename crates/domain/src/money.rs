@@ -1,0 +1,1 @@
+//! Currencies, exact decimals and amounts of money.

@@ -1,0 +1,1 @@
+//! The price of a plan, as written in files.
