@@ -2,15 +2,19 @@
 
 pub mod billable;
 pub mod clock;
+pub mod cycle;
+pub mod enforce;
 pub mod histogram;
 pub mod ids;
 pub mod key;
 pub mod money;
+pub mod path;
 pub mod period;
 pub mod price;
 pub mod quantity;
 pub mod random;
 pub mod rating;
+pub mod sealed;
 pub mod span;
 pub mod subscription;
 pub mod usage;
