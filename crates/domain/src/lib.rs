@@ -2,11 +2,13 @@
 
 pub mod billable;
 pub mod clock;
+pub mod config;
 pub mod cycle;
 pub mod enforce;
 pub mod histogram;
 pub mod ids;
 pub mod key;
+pub mod limit;
 pub mod money;
 pub mod path;
 pub mod period;
