@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::audit::{self, Entry};
+use crate::page::Scope;
 use crate::{Error, Result, Store, Tx, args};
 
 /// What kind of thing a change or an audit event is about.
@@ -97,6 +98,18 @@ impl Kind {
     /// The name in the database and in answers.
     pub fn as_str(self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Kind {
+    /// Whether the gateways serve from things of this kind.
+    fn is_served(self) -> bool {
+        match self {
+            Self::Settings | Self::Api | Self::Meter | Self::Product | Self::Plan | Self::PlanVersion | Self::Secret => true,
+            Self::Account | Self::Consumer | Self::Credential | Self::Subscription => true,
+            Self::Config | Self::Member | Self::Invitation | Self::User | Self::Token | Self::Invoice | Self::CreditNote => false,
+            Self::Payment | Self::BillingRun | Self::Money | Self::Node => false,
+        }
     }
 }
 
@@ -182,12 +195,22 @@ pub struct Change {
     pub id: String,
 }
 
+/// One change of a resource.
+pub(crate) struct Note<'a, T> {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) before: Option<&'a T>,
+    pub(crate) after: Option<&'a T>,
+}
+
 /// A transaction on the control database. Statements run on it as on a [`Tx`].
 #[derive(Debug)]
 pub struct ControlTx {
     tx: Tx,
     actor: Actor,
     now: Timestamp,
+    scope: Scope,
     changes: BTreeSet<(Kind, String)>,
     events: Vec<AuditEvent>,
 }
@@ -200,7 +223,7 @@ impl Store {
     pub async fn change(&self, actor: Actor, now: Timestamp) -> Result<ControlTx> {
         let mut tx = self.control.write().await?;
         tx.lock("control").await?;
-        Ok(ControlTx { tx, actor, now, changes: BTreeSet::new(), events: Vec::new() })
+        Ok(ControlTx { tx, actor, now, scope: Scope::All, changes: BTreeSet::new(), events: Vec::new() })
     }
 
     /// The newest revision.
@@ -259,6 +282,42 @@ impl ControlTx {
     /// Who makes it.
     pub fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// Bounds every read and write of this transaction to what the caller may see.
+    #[must_use]
+    pub fn within(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Whose rows this transaction sees.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// The revision that the commit will raise to if anything changes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn next_revision(&mut self) -> Result<i64> {
+        self.tx.scalar("SELECT n + 1 FROM revision", args![]).await?.ok_or(Error::Missing("revision"))
+    }
+
+    /// Audits a change, and notes it for the gateways when they serve from things of this kind.
+    pub(crate) fn note<T: Serialize>(&mut self, verb: &str, note: Note<'_, T>) -> Result<()> {
+        if note.kind.is_served() {
+            self.changed(note.kind, note.id.clone());
+        }
+        self.audit(AuditEvent {
+            action: format!("{}.{verb}", note.kind),
+            kind: note.kind,
+            target: note.id,
+            account: note.account,
+            before: note.before.map(serde_json::to_value).transpose()?,
+            after: note.after.map(serde_json::to_value).transpose()?,
+        });
+        Ok(())
     }
 
     /// Notes that a thing which the gateways serve from has changed: the commit raises the revision.

@@ -20,29 +20,62 @@
 //!    ledger, and [`retrying`] around the whole transaction.
 //! 3. A file in `tests/contract/` that calls every public method on both databases.
 
+mod accounts;
 mod audit;
+mod config_revisions;
+mod consumers;
 mod control;
+mod credentials;
 mod db;
 mod dialect;
+mod documents;
 mod error;
+mod idempotency;
+mod instance;
+mod invitations;
+pub mod ledger;
+mod members;
 mod migrate;
+mod objects;
 mod page;
+mod plan_versions;
 mod row;
+mod secrets;
+mod segments;
+mod sessions;
+mod subscriptions;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tokens;
+mod users;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+pub use accounts::{Account, AccountFields};
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
+pub use config_revisions::ConfigRevision;
+pub use consumers::{Consumer, NewConsumer};
 pub use control::{Actor, AuditEvent, Change, ControlTx, Kind, UnknownName};
+pub use credentials::{Credential, NewCredential};
 pub use db::{Db, Tx, retrying};
 pub use dialect::Dialect;
 pub use error::{Error, Result};
+pub use idempotency::{Claim, IdempotencyKey};
+pub use instance::Instance;
+pub use invitations::{Invitation, NewInvitation};
+pub use members::{AccountRole, Member, Membership};
 pub use migrate::{Area, Migration, migrations};
-pub use page::Page;
+pub use objects::{Object, ObjectFields, ObjectKind};
+pub use page::{Page, Scope};
+pub use plan_versions::PlanVersion;
 pub use row::{At, FromColumn, FromRow, Row};
+pub use segments::Segment;
+pub use sessions::{LinkPurpose, NewSession, Session};
 pub use sqlx::AssertSqlSafe;
+pub use subscriptions::{NewSubscription, PendingChange, Subscription, SubscriptionFilter};
+pub use tokens::{NewToken, Token};
+pub use users::{NewUser, StaffRole, User};
 pub use value::{Bind, Value};
 
 /// File name of the control database in the data directory.

@@ -107,6 +107,15 @@ impl Row {
         }
     }
 
+    /// The value of a text column that holds a word of a closed set.
+    ///
+    /// # Errors
+    /// As [`Row::get`], and when the word is not of the set.
+    pub fn word<T>(&self, name: &str, from_word: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        let word: String = self.get(name)?;
+        from_word(&word).ok_or_else(|| Error::decode(name, format!("unknown word {word:?}")))
+    }
+
     fn is_null(&self, at: At<'_>) -> Result<bool> {
         use sqlx::ValueRef as _;
         let null = match (self, at) {
@@ -170,6 +179,12 @@ impl FromColumn for Timestamp {
 impl FromColumn for serde_json::Value {
     fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
         serde_json::from_str(&String::from_column(row, at)?).map_err(|error| Error::decode(at, error))
+    }
+}
+
+impl FromColumn for domain::key::KeyHash {
+    fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
+        <[u8; 32]>::from_column(row, at).map(Self)
     }
 }
 

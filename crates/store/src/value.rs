@@ -53,6 +53,8 @@ bind! {
     &Vec<u8> => Blob(Clone::clone);
     Timestamp => Int(Timestamp::as_millis);
     &Timestamp => Int(|at: &Timestamp| at.as_millis());
+    domain::key::KeyHash => Blob(|hash: domain::key::KeyHash| hash.0.to_vec());
+    &domain::key::KeyHash => Blob(|hash: &domain::key::KeyHash| hash.0.to_vec());
     &serde_json::Value => Text(|json: &serde_json::Value| json.to_string());
     serde_json::Value => Text(|json: serde_json::Value| json.to_string());
 }
