@@ -2,4 +2,10 @@
 
 mod audit;
 mod base;
+mod configuration;
+mod consumers;
+mod fixture;
+mod idempotency;
 mod migrations;
+mod people;
+mod subscriptions;
