@@ -84,12 +84,17 @@ impl Faults {
     /// A report longer than this helps nobody, and locating each fault costs time.
     pub(crate) const MOST: usize = 500;
 
-    pub(crate) fn push(&mut self, fault: Fault) {
+    pub(crate) fn push(&mut self, mut fault: Fault) {
         if self.list.len() < Self::MOST {
+            trim(&mut fault.pointer);
             self.list.push(fault);
         } else {
             self.more = self.more.saturating_add(1);
         }
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.list.len() >= Self::MOST
     }
 
     pub(crate) fn into_list(mut self) -> Vec<Fault> {
@@ -98,5 +103,13 @@ impl Faults {
             self.list.push(Fault::warning("", reason, "repair the listed ones and check again"));
         }
         self.list
+    }
+}
+
+/// Shortens a pointer that nobody would read to one of the parts above.
+fn trim(pointer: &mut String) {
+    const LONGEST: usize = 2_048;
+    while pointer.len() > LONGEST {
+        pointer.truncate(pointer.rfind('/').unwrap_or_default());
     }
 }

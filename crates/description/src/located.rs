@@ -289,7 +289,7 @@ impl Notes {
     /// Prefixes the notes from `first` on with the step that leads to them.
     fn prefix(&mut self, first: usize, step: impl Fn() -> String) {
         for note in self.0.iter_mut().skip(first) {
-            note.path.push(step());
+            note.path.push(shorten(&step()));
         }
     }
 }
@@ -305,7 +305,7 @@ struct Failure {
 impl Failure {
     fn new(offset: usize, reason: impl Into<String>) -> Self {
         let remedy = "check the quotes, commas, colons and indentation of this line and of the one before";
-        Self { offset, reason: reason.into(), remedy, limit: false }
+        Self { offset, reason: shorten(&reason.into()), remedy, limit: false }
     }
 
     fn limit(offset: usize, reason: impl Into<String>) -> Self {
@@ -320,7 +320,7 @@ impl Failure {
 
 /// The first characters of a text that came from outside, for messages.
 pub(crate) fn shorten(text: &str) -> String {
-    const MOST: usize = 80;
+    const MOST: usize = 160;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -299,7 +299,7 @@ pub(super) fn insert(
     if let Some(old) = members.spots.get_mut(index) {
         let first = old.key().unwrap_or(old.start);
         let mut note = RawNote::new(RawKind::Duplicate { first }, key_at, &key);
-        note.path.push(key.clone());
+        note.path.push(super::shorten(&key));
         notes.push(note)?;
         *old = spot;
     }

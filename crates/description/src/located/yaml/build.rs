@@ -4,7 +4,7 @@ use granit_parser::Tag;
 use serde_json::{Map, Value};
 
 use super::super::json::{Members, insert};
-use super::super::{Failure, Notes, RawKind, RawNote, scalar};
+use super::super::{Failure, Notes, RawKind, RawNote, scalar, shorten};
 use super::Spot;
 
 /// A finished value with what it costs to copy.
@@ -166,7 +166,7 @@ fn key(node: Node, scalar: Option<&Scalar<'_>>, notes: &mut Notes) -> Result<Nex
     };
     if scalar.is_some_and(Scalar::reads_as_other_than_text) {
         let mut note = RawNote::new(RawKind::KeyNotText, at, &name);
-        note.path.push(name.clone());
+        note.path.push(shorten(&name));
         notes.push(note)?;
     }
     Ok(Next::Value(name, at))

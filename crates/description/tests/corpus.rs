@@ -1,0 +1,81 @@
+//! Every document of a corpus of real descriptions, named by `TOLLGATE_OPENAPI_CORPUS`: a folder with an `INDEX.tsv`.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use description::located::Limits;
+use description::openapi::{self, Loaded};
+use description::{Severity, bundle};
+
+struct Row {
+    tier: String,
+    file: String,
+    operations: Option<usize>,
+}
+
+/// Where the index is not what routing needs, and why.
+const DIFFERENT: [(&str, usize, &str); 0] = [];
+
+fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("TOLLGATE_OPENAPI_CORPUS").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: TOLLGATE_OPENAPI_CORPUS names no folder");
+    }
+    folder
+}
+
+fn index(folder: &Path) -> Vec<Row> {
+    let text = std::fs::read_to_string(folder.join("INDEX.tsv")).unwrap();
+    let rows = text.lines().skip(1).filter(|line| !line.is_empty()).map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        Row { tier: columns[0].to_owned(), file: columns[1].to_owned(), operations: columns[5].parse().ok() }
+    });
+    rows.collect()
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    let raw = std::fs::read(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(raw.as_slice()).read_to_end(&mut text).unwrap();
+        return text;
+    }
+    raw
+}
+
+fn load(folder: &Path, row: &Row) -> Loaded {
+    let path = folder.join(&row.file);
+    if row.tier == "multifile" {
+        let bundled = bundle::bundle(&path, &Limits::DESCRIPTION).unwrap();
+        assert!(bundled.faults.is_empty(), "{:?}", bundled.faults);
+        return openapi::load(serde_json::to_string_pretty(&bundled.value).unwrap().as_bytes(), &Limits::DESCRIPTION);
+    }
+    openapi::load(&bytes(&path), &Limits::DESCRIPTION)
+}
+
+#[test]
+fn every_document_has_the_operations_of_the_index() {
+    let Some(folder) = corpus() else { return };
+    let different: HashMap<&str, usize> = DIFFERENT.iter().map(|(file, count, _)| (*file, *count)).collect();
+    for row in index(&folder) {
+        let start = std::time::Instant::now();
+        let loaded = load(&folder, &row);
+        let description = &loaded.description;
+        let errors = description.faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+        let warnings = description.faults.len() - errors;
+        let count = description.operations.len();
+        println!("{:>7.1?} {:5} operations {errors:3} errors {warnings:3} warnings {}", start.elapsed(), count, row.file);
+        for fault in description.faults.iter().take(6) {
+            println!("             {fault}");
+        }
+        let expected = different.get(row.file.as_str()).copied().or(row.operations).unwrap_or(0);
+        assert_eq!(count, expected, "{}", row.file);
+        for fault in &description.faults {
+            assert!(fault.position.is_some(), "{}: {fault}", row.file);
+            assert!(!fault.reason.is_empty() && !fault.remedy.is_empty());
+        }
+        let typed = loaded.document.as_ref().map(|document| openapi::typed_check(document.value()));
+        println!("             {} from the typed check, {:.1?}", typed.map_or(0, |faults| faults.len()), start.elapsed());
+    }
+}
