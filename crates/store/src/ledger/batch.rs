@@ -117,8 +117,10 @@ impl Store {
     async fn try_commit_usage(&self, batch: &LedgerBatch, now: Timestamp) -> Result<Option<u64>> {
         let mut tx = self.ledger.write().await?;
         // The row stays locked to the end, so numbers are in the order of commits on both databases.
-        let commit: i64 =
-            tx.scalar("UPDATE ledger_commit SET n = n + 1 WHERE id = 1 RETURNING n", args![]).await?.unwrap_or(0);
+        let commit: i64 = tx
+            .scalar("UPDATE ledger_commit SET n = n + 1 WHERE id = 1 RETURNING n", args![])
+            .await?
+            .unwrap_or(0);
         for producer in &batch.producers {
             if !move_producer(&mut tx, producer).await? {
                 tx.rollback().await?;
@@ -156,7 +158,13 @@ async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Tim
     let producer = batch.claim.producer.to_string();
     tx.execute(
         "INSERT INTO analytics_batch (ledger_commit, producer, first_seq, next_seq, done) VALUES ($1, $2, $3, $4, $5)",
-        args![commit, &producer, int(batch.claim.next_seq)?, int(batch.next_seq)?, false],
+        args![
+            commit,
+            &producer,
+            int(batch.claim.next_seq)?,
+            int(batch.next_seq)?,
+            false
+        ],
     )
     .await?;
     for (open, record) in &batch.opened {
@@ -178,7 +186,14 @@ async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Tim
         tx.execute(
             "INSERT INTO usage_gap (producer, from_seq, to_seq, kind, since, found_at) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (producer, from_seq) DO NOTHING",
-            args![&producer, int(gap.from_seq)?, gap.to_seq.map(int).transpose()?, &gap.kind, gap.since, now],
+            args![
+                &producer,
+                int(gap.from_seq)?,
+                gap.to_seq.map(int).transpose()?,
+                &gap.kind,
+                gap.since,
+                now
+            ],
         )
         .await?;
     }
@@ -190,7 +205,11 @@ async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Tim
         )
         .await?;
     }
-    if batch.ended.is_some() { interrupt_open(tx, &producer, commit).await } else { Ok(()) }
+    if batch.ended.is_some() {
+        interrupt_open(tx, &producer, commit).await
+    } else {
+        Ok(())
+    }
 }
 
 /// Whatever is still open of a producer that has ended was cut off.
@@ -202,7 +221,8 @@ async fn interrupt_open(tx: &mut Tx, producer: &str, commit: i64) -> Result<()> 
         args![INTERRUPTED_FROM, commit, producer],
     )
     .await?;
-    tx.execute("DELETE FROM open_request WHERE producer = $1", args![producer]).await?;
+    tx.execute("DELETE FROM open_request WHERE producer = $1", args![producer])
+        .await?;
     Ok(())
 }
 

@@ -116,7 +116,9 @@ impl FromRow for ProducerRow {
             first_seen: row.get("first_seen")?,
             next_seq: unsigned(row, "next_seq")?,
             alive_through: row.get("alive_through")?,
-            ended: row.get::<Option<String>>("ended")?.and_then(|word| Ended::from_word(&word)),
+            ended: row
+                .get::<Option<String>>("ended")?
+                .and_then(|word| Ended::from_word(&word)),
             owner_epoch: row.get("owner_epoch")?,
         })
     }
@@ -148,7 +150,10 @@ impl FromRow for AnalyticsBatch {
 
 impl FromRow for Interrupted {
     fn from_row(row: &Row) -> Result<Self> {
-        Ok(Self { seq: unsigned(row, "seq")?, record: row.get("record")? })
+        Ok(Self {
+            seq: unsigned(row, "seq")?,
+            record: row.get("record")?,
+        })
     }
 }
 
@@ -185,7 +190,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn producers(&self) -> Result<Vec<ProducerRow>> {
-        self.ledger.all("SELECT * FROM producer ORDER BY first_seen, id", args![]).await
+        self.ledger
+            .all("SELECT * FROM producer ORDER BY first_seen, id", args![])
+            .await
     }
 
     /// Producers that have not passed `end` and began before it: what a period that ends there still waits for.
@@ -207,7 +214,12 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn gaps(&self) -> Result<Vec<Gap>> {
-        self.ledger.all("SELECT * FROM usage_gap ORDER BY found_at DESC, producer, from_seq", args![]).await
+        self.ledger
+            .all(
+                "SELECT * FROM usage_gap ORDER BY found_at DESC, producer, from_seq",
+                args![],
+            )
+            .await
     }
 
     /// Records that could not be read and were not requeued, newest first.
@@ -216,7 +228,10 @@ impl Store {
     /// See [`Error`].
     pub async fn quarantined(&self) -> Result<Vec<Quarantined>> {
         self.ledger
-            .all("SELECT * FROM quarantine WHERE requeued_at IS NULL ORDER BY found_at DESC, producer, seq", args![])
+            .all(
+                "SELECT * FROM quarantine WHERE requeued_at IS NULL ORDER BY found_at DESC, producer, seq",
+                args![],
+            )
             .await
     }
 
@@ -285,7 +300,10 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn conflicts(&self) -> Result<u64> {
-        let count: Option<i64> = self.ledger.scalar("SELECT COUNT(*) FROM usage_conflict", args![]).await?;
+        let count: Option<i64> = self
+            .ledger
+            .scalar("SELECT COUNT(*) FROM usage_conflict", args![])
+            .await?;
         Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
     }
 }

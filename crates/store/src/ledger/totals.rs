@@ -118,7 +118,10 @@ impl Store {
             )
             .await?;
         tx.rollback().await?;
-        Ok(PeriodTotals { ledger_commit: u64::try_from(commit.unwrap_or(0)).unwrap_or(0), totals })
+        Ok(PeriodTotals {
+            ledger_commit: u64::try_from(commit.unwrap_or(0)).unwrap_or(0),
+            totals,
+        })
     }
 
     /// The starts of the periods in which a subscription has live usage, oldest first.
@@ -141,7 +144,10 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn ledger_commit(&self) -> Result<u64> {
-        let n: Option<i64> = self.ledger.scalar("SELECT n FROM ledger_commit WHERE id = 1", args![]).await?;
+        let n: Option<i64> = self
+            .ledger
+            .scalar("SELECT n FROM ledger_commit WHERE id = 1", args![])
+            .await?;
         Ok(u64::try_from(n.unwrap_or(0)).unwrap_or(0))
     }
 

@@ -1,0 +1,88 @@
+//! The running service.
+
+use std::sync::Arc;
+
+use analytics::Embedded;
+use domain::clock::Clock;
+use journal::Journal;
+use store::Store;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::metrics::Metrics;
+use crate::pump::{Order, Pump};
+
+/// What metering works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store whose ledger it writes.
+    pub store: Store,
+    /// Where facts go.
+    pub analytics: Embedded,
+    /// What it reads.
+    pub journal: Arc<Journal>,
+    /// The domain clock.
+    pub clock: Clock,
+}
+
+/// The running service. Dropping it lets the task run on; [`Metering::stop`] ends it in order.
+#[derive(Debug)]
+pub struct Metering {
+    orders: mpsc::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+    metrics: Metrics,
+}
+
+/// The service has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("metering has ended")]
+pub struct Gone;
+
+/// Asks the service to be current; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Currency(mpsc::UnboundedSender<Order>);
+
+impl Currency {
+    /// Waits until every record whose append returned before this call is in the ledger and in analytics.
+    ///
+    /// # Errors
+    /// [`Gone`] when the service has ended.
+    pub async fn caught_up(&self) -> Result<(), Gone> {
+        let (done, wait) = oneshot::channel();
+        self.0.send(Order::CatchUp(done)).map_err(|_| Gone)?;
+        wait.await.map_err(|_| Gone)
+    }
+}
+
+impl Metering {
+    /// Starts the service on the current runtime.
+    pub fn start(parts: Parts) -> Self {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let metrics = Metrics::default();
+        let pump = Pump::new(parts, metrics.clone());
+        Self {
+            orders,
+            task: tokio::spawn(pump.run(inbox)),
+            metrics,
+        }
+    }
+
+    /// Adds the service's metrics.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// A handle for readers that want to be current.
+    pub fn currency(&self) -> Currency {
+        Currency(self.orders.clone())
+    }
+
+    /// Counts what is written by now and ends.
+    pub async fn stop(self) {
+        let _ = self.currency().caught_up().await;
+        let _ = self.orders.send(Order::Stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "metering ended by a panic");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The way from journal to ledger to analytics on real files, with crashes between its steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use analytics::{Embedded, Interval, UsageQuery};
+use domain::clock::{Clock, Timestamp};
+use domain::ids::{PlanVersionId, SubscriptionId};
+use domain::key::Mode;
+use domain::limit::REQUESTS;
+use domain::quantity::Quantity;
+use domain::usage::{Fact, Kind, Open, Outcome, Record, Source, Steps};
+use journal::{Journal, Settings, Writer};
+use metering::{Metering, Parts};
+use store::{Location, Store};
+
+const PERIOD: i64 = 1_800_000_000_000;
+
+fn fact(id: u64) -> Fact {
+    Fact {
+        request_id: format!("r-{id}"),
+        admitted_at: Timestamp::from_millis(PERIOD + i64::try_from(id).unwrap()),
+        account: None,
+        consumer: None,
+        credential: None,
+        subscription: Some(SubscriptionId::from_bits(3)),
+        plan_version: PlanVersionId::from_bits(4),
+        period_start: Some(Timestamp::from_millis(PERIOD)),
+        segment: 0,
+        product: "p".to_owned(),
+        plan: "pro".to_owned(),
+        api: "a".to_owned(),
+        operation: "op".to_owned(),
+        method: "GET".to_owned(),
+        path: "/a".to_owned(),
+        mode: Mode::Live,
+        outcome: Outcome {
+            source: Source::Upstream,
+            status: 200,
+            client_aborted: false,
+            upstream_answered: true,
+            kind: Kind::Request,
+        },
+        bytes_in: 0,
+        bytes_out: 0,
+        latency_us: 500,
+        steps: Steps::default(),
+        quantities: Vec::new(),
+        limits: Vec::new(),
+        revision: 1,
+    }
+}
+
+fn write(writer: &mut Writer, record: &Record) {
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes).unwrap();
+    writer.append_unreserved(&bytes).unwrap();
+}
+
+fn write_facts(writer: &mut Writer, ids: std::ops::Range<u64>) {
+    for id in ids {
+        write(writer, &Record::Fact(Box::new(fact(id))));
+    }
+}
+
+fn journal(dir: &Path) -> Arc<Journal> {
+    let mut settings = Settings::new(dir.join("journal"), Arc::new(|| PERIOD)).unwrap();
+    settings.segment_bytes = 64 << 10;
+    Arc::new(Journal::open(settings).unwrap())
+}
+
+async fn databases(dir: &Path) -> (Store, Embedded) {
+    let store = Store::open(&Location::Directory(dir.to_owned())).await.unwrap();
+    store.migrate(Timestamp::from_millis(PERIOD)).await.unwrap();
+    (store, Embedded::open(&dir.join("analytics.db")).await.unwrap())
+}
+
+fn start(store: &Store, analytics: &Embedded, journal: &Arc<Journal>) -> Metering {
+    Metering::start(Parts {
+        store: store.clone(),
+        analytics: analytics.clone(),
+        journal: Arc::clone(journal),
+        clock: Clock::frozen(Timestamp::from_millis(PERIOD + 1_000_000)),
+    })
+}
+
+async fn ledger_count(store: &Store) -> Quantity {
+    let totals = store
+        .period_totals(SubscriptionId::from_bits(3), Timestamp::from_millis(PERIOD), Mode::Live)
+        .await
+        .unwrap();
+    totals
+        .totals
+        .iter()
+        .filter(|total| total.meter == REQUESTS)
+        .map(|total| total.quantity)
+        .sum()
+}
+
+async fn analytics_count(analytics: &Embedded) -> u64 {
+    let query = UsageQuery {
+        from: Timestamp::from_millis(PERIOD - 1),
+        to: Timestamp::from_millis(PERIOD + 86_400_000),
+        interval: Interval::Whole,
+        group_by: Vec::new(),
+        filter: BTreeMap::new(),
+        mode: Mode::Live,
+        meter: REQUESTS.to_owned(),
+    };
+    analytics
+        .usage(&query, &|_| true)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.requests)
+        .sum()
+}
+
+#[tokio::test]
+async fn whoever_asks_to_be_current_sees_everything_written_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, analytics) = databases(dir.path()).await;
+    let journal = journal(dir.path());
+    let metering = start(&store, &analytics, &journal);
+    let mut writer = journal.writer(0).unwrap();
+    for round in 1..=5 {
+        write_facts(&mut writer, (round - 1) * 100..round * 100);
+        metering.currency().caught_up().await.unwrap();
+        assert_eq!(ledger_count(&store).await, Quantity::from_units(round * 100));
+        assert_eq!(analytics_count(&analytics).await, round * 100);
+    }
+    metering.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_in_the_middle_counts_every_record_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, analytics) = databases(dir.path()).await;
+    for round in 0..4_u64 {
+        let journal = journal(dir.path());
+        let mut writer = journal.writer(0).unwrap();
+        write_facts(&mut writer, round * 500..round * 500 + 250);
+        let metering = start(&store, &analytics, &journal);
+        metering.currency().caught_up().await.unwrap();
+        write_facts(&mut writer, round * 500 + 250..round * 500 + 500);
+        if round % 2 == 0 {
+            // Nothing is counted after this; the next round finds the rest in the journal.
+            drop(metering);
+        } else {
+            metering.stop().await;
+        }
+        drop(writer);
+        drop(journal);
+    }
+    let journal = journal(dir.path());
+    let metering = start(&store, &analytics, &journal);
+    metering.currency().caught_up().await.unwrap();
+    assert_eq!(ledger_count(&store).await, Quantity::from_units(2_000));
+    assert_eq!(analytics_count(&analytics).await, 2_000);
+    assert!(
+        store
+            .producers()
+            .await
+            .unwrap()
+            .iter()
+            .filter(|row| row.ended.is_some())
+            .count()
+            >= 4
+    );
+    metering.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_analytics_missed_is_inserted_from_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, analytics) = databases(dir.path()).await;
+    let journal = journal(dir.path());
+    let mut writer = journal.writer(0).unwrap();
+    write_facts(&mut writer, 0..300);
+    // Analytics is away: the ledger counts all the same.
+    analytics.close().await;
+    let metering = start(&store, &analytics, &journal);
+    for _ in 0..100 {
+        if ledger_count(&store).await == Quantity::from_units(300) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(ledger_count(&store).await, Quantity::from_units(300));
+    assert!(!store.pending_analytics(10).await.unwrap().is_empty());
+    drop(metering);
+    let analytics = Embedded::open(&dir.path().join("analytics.db")).await.unwrap();
+    let metering = start(&store, &analytics, &journal);
+    metering.currency().caught_up().await.unwrap();
+    assert_eq!(analytics_count(&analytics).await, 300);
+    assert_eq!(ledger_count(&store).await, Quantity::from_units(300));
+    assert!(store.pending_analytics(10).await.unwrap().is_empty());
+    metering.stop().await;
+}
+
+#[tokio::test]
+async fn requests_open_when_their_gateway_ended_are_listed_as_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, analytics) = databases(dir.path()).await;
+    {
+        let journal = journal(dir.path());
+        let mut writer = journal.writer(0).unwrap();
+        write_facts(&mut writer, 0..10);
+        write(
+            &mut writer,
+            &Record::Open(Open {
+                so_far: Box::new(fact(77)),
+            }),
+        );
+        // Neither is closed: as after a kill.
+        std::mem::forget(writer);
+        drop(journal);
+    }
+    let journal = journal(dir.path());
+    let metering = start(&store, &analytics, &journal);
+    metering.currency().caught_up().await.unwrap();
+    for _ in 0..100 {
+        if !analytics.request("r-77").await.unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let found = analytics.request("r-77").await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].fact.outcome.kind, Kind::Interrupted);
+    assert_eq!(ledger_count(&store).await, Quantity::from_units(10));
+    metering.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_writer_of_the_same_producers_is_refused_by_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, analytics) = databases(dir.path()).await;
+    let journal = journal(dir.path());
+    let mut writer = journal.writer(0).unwrap();
+    let (one, two) = (start(&store, &analytics, &journal), start(&store, &analytics, &journal));
+    for round in 0..20 {
+        write_facts(&mut writer, round * 50..round * 50 + 50);
+        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+    }
+    one.currency().caught_up().await.unwrap();
+    assert_eq!(ledger_count(&store).await, Quantity::from_units(1_000));
+    assert_eq!(analytics_count(&analytics).await, 1_000);
+    drop((one, two));
+}
