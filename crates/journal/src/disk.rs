@@ -64,7 +64,7 @@ pub(crate) struct Disk {
     hook: Option<FaultHook>,
 }
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Disk {
     pub(crate) fn new(hook: Option<FaultHook>) -> Self {

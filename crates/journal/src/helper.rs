@@ -116,13 +116,11 @@ fn sync_lane(shared: &Shared, lane: &Lane) -> bool {
         lane.faults.syncs.fetch_add(1, Ordering::Relaxed);
         lane.renew.store(true, Ordering::Release);
         tracing::warn!(producer = %lane.id, error = %error, "journal sync failed");
-        // After a failed sync the kernel calls the pages clean: the files will not be synced by trying again.
-        lane.forget_synced(&files);
         return false;
     }
-    lane.forget_synced(&files);
-    if closed {
-        lane.forget_all();
+    match files.split_last() {
+        Some((_, complete)) if !closed => lane.forget_synced(complete),
+        _ => lane.forget_synced(&files),
     }
     lane.set_synced(Synced { ms, seq });
     true

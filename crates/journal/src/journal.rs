@@ -13,89 +13,20 @@ use std::{
 };
 
 use crate::{
-    Bell, Ending, Error, Full, Gap, ProducerId, ProducerTail, Reader, Settings, Writer,
+    Bell, Error, Position, Producer, ProducerId, ProducerTail, Reader, Settings, Status, Writer,
     disk::DiskFile,
     helper, instance,
     lane::Lane,
     recover::{self, Circumstances},
     segments,
     shared::Shared,
+    status,
     writer,
 };
 
 const SPARE: &str = "spare-";
 const NEW: &str = "new-";
 const GONE: &str = "gone-";
-
-/// The end of one producer at some moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// The producer.
-    pub producer: ProducerId,
-    /// The sequence number after its last record.
-    pub next_seq: u64,
-}
-
-/// A producer whose records are not all freed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Producer {
-    /// The producer.
-    pub producer: ProducerId,
-    /// Name of the node it runs or ran on.
-    pub node: String,
-    /// Number of the worker.
-    pub worker: u32,
-    /// Unix milliseconds of its start (for an earlier run: of its oldest segment still here).
-    pub created_ms: i64,
-    /// The sequence number after its last record; final when it has ended.
-    pub next_seq: u64,
-    /// How it ended; `None` while it is live.
-    pub ending: Option<Ending>,
-    /// Whether records may be missing at its end.
-    pub gap: Option<Gap>,
-}
-
-/// State of one live producer, for metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriterStatus {
-    /// The producer.
-    pub producer: ProducerId,
-    /// Number of the worker.
-    pub worker: u32,
-    /// Records below are in the kernel.
-    pub next_seq: u64,
-    /// Records below are on the disk.
-    pub synced_seq: u64,
-    /// Segments in use.
-    pub segments: usize,
-    /// Segments prepared.
-    pub ready: u32,
-    /// Why no further segment can be prepared.
-    pub blocked: Option<Full>,
-    /// Records that wait in memory because writing fails.
-    pub queued: u64,
-    /// Records given up because the queue was full, or still queued at the close.
-    pub lost: u64,
-    /// Failed writes so far.
-    pub write_failures: u64,
-    /// Failed syncs so far.
-    pub sync_failures: u64,
-}
-
-/// State of the journal, for metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// Bytes of all segment files, prepared and spare ones too.
-    pub bytes: u64,
-    /// The bound on them.
-    pub max_bytes: u64,
-    /// Freed segments that wait to be used again.
-    pub spares: usize,
-    /// Producers of earlier runs that are not freed yet.
-    pub past_producers: usize,
-    /// The producers of this run.
-    pub writers: Vec<WriterStatus>,
-}
 
 /// The gateway's durable usage log. Shared by reference between its writers' threads and whoever reads.
 pub struct Journal {
@@ -211,8 +142,8 @@ impl Journal {
 
     /// Every producer that is not freed yet.
     pub fn producers(&self) -> Vec<Producer> {
-        let mut all: Vec<Producer> = self.shared.past().values().map(|past| of_past(&past.tail)).collect();
-        all.extend(self.shared.lanes().iter().map(|lane| of_lane(lane, &self.shared.settings.node)));
+        let mut all: Vec<Producer> = self.shared.past().values().map(|past| status::of_past(&past.tail)).collect();
+        all.extend(self.shared.lanes().iter().map(|lane| status::of_lane(lane, &self.shared.settings.node)));
         all
     }
 
@@ -224,14 +155,11 @@ impl Journal {
         let Some((dir, numbers, vanish)) = known else {
             return Ok(0);
         };
-        for &number in &numbers {
-            self.recycle(&segments::path(&dir, number))?;
-        }
-        let rest = if vanish { self.vanish(producer, &dir)? } else { 0 };
-        if !numbers.is_empty() || vanish {
+        let freed = if vanish { self.vanish(producer, &dir)? } else { self.release(&dir, &numbers, next)? };
+        if freed > 0 {
             self.shared.prepare_pace.poke();
         }
-        Ok(numbers.len() + rest)
+        Ok(freed)
     }
 
     fn free_of_lane(&self, producer: ProducerId, next: u64) -> Option<(PathBuf, Vec<u64>, bool)> {
@@ -255,6 +183,18 @@ impl Journal {
             all.remove(&producer);
         }
         Some((dir, numbers, vanish))
+    }
+
+    /// Writes the freed position down before the first segment goes.
+    fn release(&self, dir: &Path, numbers: &[u64], next: u64) -> Result<usize, Error> {
+        if numbers.is_empty() {
+            return Ok(0);
+        }
+        segments::write_freed(dir, &self.shared.disk, next).map_err(Error::io("note what is freed in", dir))?;
+        for &number in numbers {
+            self.recycle(&segments::path(dir, number))?;
+        }
+        Ok(numbers.len())
     }
 
     /// Renames the whole folder before anything in it goes: after a crash it is there entirely or not at all.
@@ -290,12 +230,15 @@ impl Journal {
 
     /// What the journal holds and what ails it.
     pub fn status(&self) -> Status {
+        let spares = self.shared.spares().len();
+        let past_producers = self.shared.past().len();
+        let lanes = self.shared.lanes().clone();
         Status {
             bytes: self.shared.total_bytes.load(Ordering::Relaxed),
             max_bytes: self.shared.settings.max_bytes,
-            spares: self.shared.spares().len(),
-            past_producers: self.shared.past().len(),
-            writers: self.shared.lanes().iter().map(|lane| status_of(lane)).collect(),
+            spares,
+            past_producers,
+            writers: lanes.iter().map(|lane| status::of_writer(lane)).collect(),
         }
     }
 
@@ -312,13 +255,13 @@ impl Journal {
             return Ok(());
         };
         let synced = self.sync();
-        self.drop_prepared()?;
-        drop(lock);
-        if synced { Ok(()) } else { Err(Error::Io {
-            action: "sync",
-            path: self.shared.settings.dir.clone(),
-            source: io::Error::other("the last sync failed"),
-        }) }
+        let dropped = self.drop_prepared();
+        unlock(&lock);
+        dropped?;
+        if synced {
+            return Ok(());
+        }
+        Err(Error::io("sync", &self.shared.settings.dir)(io::Error::other("the last sync failed")))
     }
 
     fn drop_prepared(&self) -> Result<(), Error> {
@@ -350,12 +293,22 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.stop();
+        if let Some(lock) = self.lock.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            unlock(&lock);
+        }
     }
 }
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+/// Gives the lock back at once: closing the file alone does not while a child that is just being started still shares it.
+fn unlock(lock: &File) {
+    if let Err(error) = lock.unlock() {
+        tracing::warn!(error = %error, "journal lock not given back");
     }
 }
 
@@ -378,46 +331,4 @@ fn tidy(shared: &Shared) -> io::Result<()> {
     }
     shared.total_bytes.store(bytes, Ordering::Relaxed);
     Ok(())
-}
-
-fn of_past(tail: &ProducerTail) -> Producer {
-    Producer {
-        producer: tail.producer,
-        node: tail.node.clone(),
-        worker: tail.worker,
-        created_ms: tail.created_ms,
-        next_seq: tail.next_seq,
-        ending: Some(tail.ending),
-        gap: tail.gap,
-    }
-}
-
-fn of_lane(lane: &Lane, node: &str) -> Producer {
-    // The ending is read first: a position that goes with an ending is final.
-    let ending = lane.ended();
-    Producer {
-        producer: lane.id,
-        node: node.to_owned(),
-        worker: lane.worker,
-        created_ms: lane.created_ms,
-        next_seq: lane.next_seq(),
-        ending,
-        gap: None,
-    }
-}
-
-fn status_of(lane: &Lane) -> WriterStatus {
-    WriterStatus {
-        producer: lane.id,
-        worker: lane.worker,
-        next_seq: lane.next_seq(),
-        synced_seq: lane.synced().seq,
-        segments: lane.segment_count(),
-        ready: lane.ready_count.load(Ordering::Relaxed),
-        blocked: lane.blocked(),
-        queued: lane.faults.queued.load(Ordering::Relaxed),
-        lost: lane.faults.lost.load(Ordering::Relaxed),
-        write_failures: lane.faults.writes.load(Ordering::Relaxed),
-        sync_failures: lane.faults.syncs.load(Ordering::Relaxed),
-    }
 }

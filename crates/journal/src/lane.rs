@@ -130,17 +130,13 @@ impl Lane {
         held(&self.unsynced).clone()
     }
 
-    /// Forgets synced files, but for the last one, which is still being written.
+    /// Forgets files that were synced after their last record was written. The caller must leave out the file that
+    /// was the newest when the sync began: records may have come to it since.
     pub(crate) fn forget_synced(&self, done: &[Arc<DiskFile>]) {
-        let mut unsynced = held(&self.unsynced);
-        let last = unsynced.last().cloned();
-        unsynced.retain(|file| {
-            last.as_ref().is_some_and(|last| Arc::ptr_eq(last, file))
-                || !done.iter().any(|done| Arc::ptr_eq(done, file))
-        });
+        held(&self.unsynced).retain(|file| !done.iter().any(|done| Arc::ptr_eq(done, file)));
     }
 
-    /// Forgets the last file too: nothing more is written to it.
+    /// Forgets all files: nobody needs their records any more.
     pub(crate) fn forget_all(&self) {
         held(&self.unsynced).clear();
     }
@@ -149,8 +145,12 @@ impl Lane {
         *held(&self.synced)
     }
 
+    /// Notes a finished sync; one that began earlier and ended later changes nothing.
     pub(crate) fn set_synced(&self, synced: Synced) {
-        *held(&self.synced) = synced;
+        let mut known = held(&self.synced);
+        if synced.seq >= known.seq {
+            *known = synced;
+        }
     }
 
     pub(crate) fn blocked(&self) -> Option<Full> {
@@ -171,7 +171,11 @@ impl Lane {
 
     /// Takes the segments out that are wholly below `next`.
     pub(crate) fn take_freed(&self, next: u64) -> Vec<u64> {
-        segments::take_freed(&mut held(&self.marks), next)
+        let freed = segments::take_freed(&mut held(&self.marks), next);
+        // An open file keeps its space, and what is freed needs no sync.
+        held(&self.unsynced)
+            .retain(|file| segments::number_of(&file.path).is_none_or(|number| !freed.contains(&number)));
+        freed
     }
 
     pub(crate) fn segment_count(&self) -> usize {

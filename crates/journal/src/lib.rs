@@ -29,6 +29,7 @@
 //!   new-PRODUCER, gone-PRODUCER   folder half made or half removed; ignored and removed
 //!   PRODUCER/                  32 hexadecimal digits
 //!     NNNNNNNNNN.seg           segments, numbered from 0; without a valid header: prepared, not in use
+//!     freed                    all below is freed: number 8, checksum 4
 //!     end                      verdict over a producer that was not closed
 //!
 //! segment
@@ -75,6 +76,7 @@ mod scan;
 mod segments;
 mod settings;
 mod shared;
+mod status;
 mod writer;
 
 pub use bell::{Armed, Bell};
@@ -82,8 +84,9 @@ pub use disk::{FaultHook, Op};
 pub use error::{Error, Full};
 pub use id::{BootId, NotAProducerId, ProducerId};
 pub use instance::mark_restored;
-pub use journal::{Journal, Position, Producer, Status, WriterStatus};
+pub use journal::Journal;
 pub use reader::{Batch, Reader};
 pub use recover::{Ending, Gap, GapKind, ProducerTail, recover};
 pub use settings::{Settings, WallClock};
+pub use status::{Position, Producer, Status, WriterStatus};
 pub use writer::{Appended, Place, Ticket, Writer};

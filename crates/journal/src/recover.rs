@@ -64,7 +64,7 @@ pub struct ProducerTail {
     pub worker: u32,
     /// Unix milliseconds of its oldest segment that is still here.
     pub created_ms: i64,
-    /// The oldest record still here; equal to `next_seq` when none is.
+    /// The oldest record that is here and not freed; equal to `next_seq` when none is.
     pub first_seq: u64,
     /// The sequence number after the last valid record.
     pub next_seq: u64,
@@ -116,12 +116,16 @@ pub(crate) fn find(dir: &Path, circumstances: Circumstances) -> Result<BTreeMap<
 struct Walk {
     first: Option<Header>,
     marks: VecDeque<Mark>,
+    /// Records below are not needed any more.
+    freed: u64,
     next_seq: u64,
     boot: Option<BootId>,
     closed: bool,
     /// A later segment starts behind the place where valid records end.
     torn_off: bool,
     synced: Synced,
+    /// Start of the segment in which the valid records end; what is lost was written later.
+    last_created_ms: i64,
 }
 
 fn inspect(dir: &Path, id: ProducerId, circumstances: Circumstances) -> io::Result<Past> {
@@ -132,7 +136,8 @@ fn inspect(dir: &Path, id: ProducerId, circumstances: Circumstances) -> io::Resu
         _ => judge(&walk, circumstances),
     };
     let next_seq = verdict.map_or(walk.next_seq, |(_, _, next)| next.min(walk.next_seq));
-    let first_seq = walk.marks.front().map_or(next_seq, |mark| mark.first_seq);
+    let oldest = walk.marks.front().map_or(next_seq, |mark| mark.first_seq);
+    let first_seq = oldest.max(walk.freed).min(next_seq);
     let header = walk.first;
     let tail = ProducerTail {
         producer: id,
@@ -148,27 +153,38 @@ fn inspect(dir: &Path, id: ProducerId, circumstances: Circumstances) -> io::Resu
     Ok(Past { tail, dir: dir.to_owned(), marks: walk.marks, undecided })
 }
 
-fn walk(dir: &Path, id: ProducerId) -> io::Result<Walk> {
-    let mut walk = Walk { synced: Synced { ms: i64::MIN, seq: 0 }, ..Walk::default() };
-    let mut broken = false;
+/// The segments with a valid header that were not freed.
+fn in_use(dir: &Path, id: ProducerId, walk: &mut Walk) -> io::Result<Vec<(u64, File, Header)>> {
+    let mut found = Vec::new();
     for number in segments::numbers(dir)? {
         let file = File::open(segments::path(dir, number))?;
         walk.hear(read_notes(&file, seed(id, number)));
-        let Some(header) = segments::header(&file, id, number) else {
-            continue;
-        };
-        walk.hear(header.synced);
-        if walk.first.is_some() && header.first_seq > walk.next_seq {
-            walk.torn_off = true;
+        if let Some(header) = segments::header(&file, id, number) {
+            walk.hear(header.synced);
+            found.push((number, file, header));
         }
-        broken = broken || walk.torn_off || walk.closed;
-        walk.marks.push_back(Mark { number, first_seq: header.first_seq });
-        if !broken {
+    }
+    let freed = segments::read_freed(dir);
+    let start = freed.and_then(|freed| found.iter().rposition(|(_, _, header)| header.first_seq <= freed));
+    found.drain(..start.unwrap_or(0));
+    // Without a readable position whatever comes first has to be taken for the front.
+    walk.freed = freed.unwrap_or(0);
+    walk.next_seq = freed.or_else(|| found.first().map(|(_, _, header)| header.first_seq)).unwrap_or(0);
+    Ok(found)
+}
+
+fn walk(dir: &Path, id: ProducerId) -> io::Result<Walk> {
+    let mut walk = Walk { synced: Synced { ms: i64::MIN, seq: 0 }, ..Walk::default() };
+    for (number, file, header) in in_use(dir, id, &mut walk)? {
+        walk.torn_off = walk.torn_off || header.first_seq > walk.next_seq;
+        if !walk.torn_off && !walk.closed {
             let mut place = Place::start(seed(id, number), header.first_seq);
             walk.closed = run_through(&file, &mut place)? == Stop::Closed;
             walk.next_seq = walk.next_seq.max(place.seq);
-            walk.boot = Some(header.boot);
+            walk.marks.push_back(Mark { number, first_seq: header.first_seq });
+            walk.last_created_ms = header.created_ms;
         }
+        walk.boot = Some(header.boot);
         walk.first.get_or_insert(header);
     }
     Ok(walk)
@@ -207,20 +223,19 @@ fn read_notes(file: &File, seed: u32) -> Synced {
 }
 
 fn judge(walk: &Walk, circumstances: Circumstances) -> (Ending, Option<Gap>) {
-    let oldest_ms = walk.first.as_ref().map_or(0, |header| header.created_ms);
     let damaged = walk.torn_off || walk.next_seq < walk.synced.seq || walk.first.is_none();
     if walk.closed && !damaged {
         return (Ending::Orderly, None);
     }
     let same_boot = walk.boot == Some(circumstances.boot);
     let (kind, since_ms) = if damaged && (same_boot || walk.next_seq < walk.synced.seq) {
-        (GapKind::Damaged, oldest_ms)
+        (GapKind::Damaged, walk.last_created_ms)
     } else if circumstances.copied {
-        (GapKind::Copied, walk.synced.ms.max(oldest_ms))
+        (GapKind::Copied, walk.synced.ms.max(walk.last_created_ms))
     } else if same_boot {
         return (Ending::Interrupted, None);
     } else {
-        (GapKind::PowerLoss, walk.synced.ms.max(oldest_ms))
+        (GapKind::PowerLoss, walk.synced.ms.max(walk.last_created_ms))
     };
     (Ending::Interrupted, Some(Gap { kind, from_seq: walk.next_seq, since_ms }))
 }

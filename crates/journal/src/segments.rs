@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     ProducerId,
+    disk::Disk,
     format::{HEADER_BYTES, Header},
 };
 
@@ -46,6 +47,29 @@ pub(crate) fn header(file: &File, producer: ProducerId, number: u64) -> Option<H
     let mut bytes = [0_u8; HEADER_BYTES];
     file.read_exact_at(&mut bytes, 0).ok()?;
     Header::decode(&bytes).filter(|header| header.producer == producer && header.number == number)
+}
+
+/// File in a producer's folder that holds the position below which everything was freed. It is on the disk before the
+/// first name goes: after a power loss a freed segment may be back, alone or with foreign contents.
+const FREED: &str = "freed";
+
+pub(crate) fn write_freed(dir: &Path, disk: &Disk, next: u64) -> io::Result<()> {
+    let mut bytes = [0_u8; 12];
+    bytes[..8].copy_from_slice(&next.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..8]);
+    bytes[8..].copy_from_slice(&crc.to_le_bytes());
+    disk.replace(&dir.join(FREED), &bytes)
+}
+
+/// The freed position: 0 when nothing was freed, `None` when it cannot be read.
+pub(crate) fn read_freed(dir: &Path) -> Option<u64> {
+    let read = fs::read(dir.join(FREED));
+    if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Some(0);
+    }
+    let bytes: [u8; 12] = read.ok()?.try_into().ok()?;
+    let (next, crc) = bytes.split_at(8);
+    (crc == crc32c::crc32c(next).to_le_bytes()).then(|| next.try_into().map_or(0, u64::from_le_bytes))
 }
 
 /// Takes out the leading segments all of whose records are below `next`; the last segment always stays.
