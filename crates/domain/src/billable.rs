@@ -21,7 +21,11 @@ impl Share {
 
     /// So many billionths; `None` above [`Share::FULL`].
     pub const fn from_billionths(billionths: u32) -> Option<Self> {
-        if billionths <= Self::FULL.0 { Some(Self(billionths)) } else { None }
+        if billionths <= Self::FULL.0 {
+            Some(Self(billionths))
+        } else {
+            None
+        }
     }
 
     /// Whether nothing is billed, so that a reservation returns.
@@ -61,11 +65,19 @@ pub struct Policy {
 
 impl Policy {
     /// The default: every answer that is not a server error, answers from the cache in full.
-    pub const V1: Self = Self { version: 1, answers: Answers::AllButServerErrors, cached: Share::FULL };
+    pub const V1: Self = Self {
+        version: 1,
+        answers: Answers::AllButServerErrors,
+        cached: Share::FULL,
+    };
 
     /// The policy of a version; `None` for versions that do not exist.
     pub const fn of_version(version: u32) -> Option<Self> {
-        if version == Self::V1.version { Some(Self::V1) } else { None }
+        if version == Self::V1.version {
+            Some(Self::V1)
+        } else {
+            None
+        }
     }
 
     const fn bills_status(self, status: u16) -> bool {
@@ -85,10 +97,9 @@ pub fn billable(policy: Policy, outcome: &Outcome) -> Share {
         return Share::NONE;
     }
     match outcome.source {
-        Source::Gateway => Share::NONE,
         Source::Cache => policy.cached,
         Source::Upstream if outcome.upstream_answered => Share::FULL,
-        Source::Upstream => Share::NONE,
+        Source::Upstream | Source::Gateway => Share::NONE,
     }
 }
 
@@ -104,7 +115,11 @@ pub fn billable_requests(policy: Policy, outcome: &Outcome) -> Quantity {
 mod tests {
     use super::*;
 
-    const SUCCESSES: Policy = Policy { version: 2, answers: Answers::SuccessesOnly, cached: Share::FULL };
+    const SUCCESSES: Policy = Policy {
+        version: 2,
+        answers: Answers::SuccessesOnly,
+        cached: Share::FULL,
+    };
 
     fn outcome(source: Source, status: u16) -> Outcome {
         Outcome {
@@ -126,7 +141,11 @@ mod tests {
 
     #[test]
     fn row_15_client_errors_are_billed_by_default_and_server_errors_are_not() {
-        let facts = [(940, Source::Upstream, 200), (40, Source::Upstream, 404), (20, Source::Upstream, 503)];
+        let facts = [
+            (940, Source::Upstream, 200),
+            (40, Source::Upstream, 404),
+            (20, Source::Upstream, 503),
+        ];
         assert_eq!(count(Policy::V1, &facts), Quantity::from_units(980));
         assert_eq!(count(SUCCESSES, &facts), Quantity::from_units(940));
     }
@@ -168,23 +187,36 @@ mod tests {
         assert_eq!(billable(Policy::V1, &left(true, 499)), Share::FULL);
         assert_eq!(billable(Policy::V1, &left(false, 499)), Share::NONE);
         assert_eq!(billable(Policy::V1, &left(true, 503)), Share::NONE);
-        let gateway = Outcome { client_aborted: true, ..outcome(Source::Gateway, 499) };
+        let gateway = Outcome {
+            client_aborted: true,
+            ..outcome(Source::Gateway, 499)
+        };
         assert_eq!(billable(Policy::V1, &gateway), Share::NONE);
     }
 
     #[test]
     fn a_checkpoint_bills_quantities_but_is_no_request_and_an_interrupted_one_bills_nothing() {
-        let of = |kind| Outcome { kind, ..outcome(Source::Upstream, 200) };
+        let of = |kind| Outcome {
+            kind,
+            ..outcome(Source::Upstream, 200)
+        };
         assert_eq!(billable(Policy::V1, &of(Kind::Checkpoint)), Share::FULL);
         assert_eq!(billable_requests(Policy::V1, &of(Kind::Checkpoint)), Quantity::ZERO);
         assert_eq!(billable(Policy::V1, &of(Kind::Interrupted)), Share::NONE);
-        assert_eq!(billable_requests(Policy::V1, &of(Kind::Request)), Quantity::from_units(1));
+        assert_eq!(
+            billable_requests(Policy::V1, &of(Kind::Request)),
+            Quantity::from_units(1)
+        );
     }
 
     #[test]
     fn statuses_that_no_server_sends_are_not_billed() {
         for status in [0, 99, 500, 599, 600, u16::MAX] {
-            assert_eq!(billable(Policy::V1, &outcome(Source::Upstream, status)), Share::NONE, "{status}");
+            assert_eq!(
+                billable(Policy::V1, &outcome(Source::Upstream, status)),
+                Share::NONE,
+                "{status}"
+            );
         }
         assert_eq!(billable(Policy::V1, &outcome(Source::Upstream, 101)), Share::FULL);
     }

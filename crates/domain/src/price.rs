@@ -177,6 +177,7 @@ pub struct UsageEntry {
     pub on_change: OnChange,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_default(on_change: &OnChange) -> bool {
     *on_change == OnChange::default()
 }

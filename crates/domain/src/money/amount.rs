@@ -87,7 +87,10 @@ impl Money {
             return Err(MoneyError::Currencies(self.currency, other.currency));
         }
         let minor = with(self.minor, other.minor).ok_or(OutOfRange)?;
-        Ok(Self { minor, currency: self.currency })
+        Ok(Self {
+            minor,
+            currency: self.currency,
+        })
     }
 
     /// The exact major units.
@@ -154,10 +157,19 @@ mod tests {
     #[test]
     fn arithmetic_never_wraps_and_never_mixes_currencies() {
         let most = money(i64::MAX, "USD");
-        assert_eq!(most.checked_add(money(1, "USD")), Err(MoneyError::OutOfRange(OutOfRange)));
-        assert_eq!(money(i64::MIN, "USD").checked_neg(), Err(MoneyError::OutOfRange(OutOfRange)));
+        assert_eq!(
+            most.checked_add(money(1, "USD")),
+            Err(MoneyError::OutOfRange(OutOfRange))
+        );
+        assert_eq!(
+            money(i64::MIN, "USD").checked_neg(),
+            Err(MoneyError::OutOfRange(OutOfRange))
+        );
         assert_eq!(money(5, "USD").checked_sub(money(8, "USD")), Ok(money(-3, "USD")));
-        assert!(matches!(most.checked_sub(money(1, "EUR")), Err(MoneyError::Currencies(..))));
+        assert!(matches!(
+            most.checked_sub(money(1, "EUR")),
+            Err(MoneyError::Currencies(..))
+        ));
     }
 
     #[test]

@@ -70,7 +70,10 @@ const fn table() -> [Entry; COUNT] {
 const fn insert(out: &mut [Entry; COUNT], filled: usize, entry: Entry) {
     let mut at = filled;
     while at > 0 && rank(entry.code) < rank(out[at - 1].code) {
-        out[at] = Entry { code: out[at - 1].code, exponent: out[at - 1].exponent };
+        out[at] = Entry {
+            code: out[at - 1].code,
+            exponent: out[at - 1].exponent,
+        };
         at -= 1;
     }
     out[at] = entry;
@@ -210,7 +213,9 @@ impl FromStr for Currency {
 
     /// The currency of a code in capitals.
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        let found = TABLE.binary_search_by(|entry| entry.code.cmp(code)).map_err(|_| UnknownCurrency)?;
+        let found = TABLE
+            .binary_search_by(|entry| entry.code.cmp(code))
+            .map_err(|_| UnknownCurrency)?;
         TABLE.get(found).map(Self).ok_or(UnknownCurrency)
     }
 }
@@ -240,7 +245,10 @@ mod tests {
         let codes: Vec<&str> = Currency::all().map(Currency::code).collect();
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         for currency in Currency::all() {
-            assert!(currency.code().bytes().all(|byte| byte.is_ascii_uppercase()), "{currency}");
+            assert!(
+                currency.code().bytes().all(|byte| byte.is_ascii_uppercase()),
+                "{currency}"
+            );
             assert_eq!(currency.code().parse(), Ok(currency));
         }
         assert!((155..=185).contains(&codes.len()), "{}", codes.len());
@@ -248,7 +256,15 @@ mod tests {
 
     #[test]
     fn decimals_follow_iso_4217() {
-        for (code, decimals) in [("USD", 2), ("JPY", 0), ("KWD", 3), ("ISK", 0), ("CLF", 4), ("MRU", 2), ("ZWG", 2)] {
+        for (code, decimals) in [
+            ("USD", 2),
+            ("JPY", 0),
+            ("KWD", 3),
+            ("ISK", 0),
+            ("CLF", 4),
+            ("MRU", 2),
+            ("ZWG", 2),
+        ] {
             assert_eq!(code.parse::<Currency>().unwrap().exponent(), decimals, "{code}");
         }
     }
@@ -271,7 +287,10 @@ mod tests {
     #[test]
     fn krona_are_sent_with_two_zeros() {
         let krona: Currency = "ISK".parse().unwrap();
-        assert_eq!((krona.exponent(), krona.provider_exponent(), krona.chargeable_step()), (0, 2, 100));
+        assert_eq!(
+            (krona.exponent(), krona.provider_exponent(), krona.chargeable_step()),
+            (0, 2, 100)
+        );
         assert_eq!(krona.chargeable_part(37), 37);
     }
 

@@ -50,7 +50,10 @@ impl Decimal {
 
     /// A whole number.
     pub const fn from_integer(value: i32) -> Self {
-        Self { mantissa: value as i128, scale: 0 }
+        Self {
+            mantissa: value as i128,
+            scale: 0,
+        }
     }
 
     /// The digits as an integer; the value is `mantissa / 10^scale`.
@@ -118,7 +121,13 @@ impl fmt::Display for Decimal {
         if self.scale == 0 {
             return write!(f, "{sign}{size}");
         }
-        write!(f, "{sign}{}.{:0width$}", size / one, size % one, width = usize::from(self.scale))
+        write!(
+            f,
+            "{sign}{}.{:0width$}",
+            size / one,
+            size % one,
+            width = usize::from(self.scale)
+        )
     }
 }
 
@@ -148,9 +157,15 @@ impl FromStr for Decimal {
         if units.trim_start_matches('0').len() > usize::from(MAX_INTEGER_DIGITS) {
             return Err(ParseDecimalError::TooLarge);
         }
-        let read = |part: &str| part.bytes().fold(0_i128, |sum, byte| sum * 10 + i128::from(byte - b'0'));
+        let read = |part: &str| {
+            part.bytes()
+                .fold(0_i128, |sum, byte| sum * 10 + i128::from(byte - b'0'))
+        };
         let size = read(units) * power_of_ten(scale) + read(fraction);
-        Ok(Self { mantissa: if negative { -size } else { size }, scale })
+        Ok(Self {
+            mantissa: if negative { -size } else { size },
+            scale,
+        })
     }
 }
 
@@ -180,7 +195,8 @@ impl serde::de::Visitor<'_> for Visitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Decimal, E> {
-        text.parse().map_err(|error| E::custom(format_args!("`{}` is {error}", shortened(text))))
+        text.parse()
+            .map_err(|error| E::custom(format_args!("`{}` is {error}", shortened(text))))
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Decimal, E> {
@@ -245,12 +261,18 @@ mod tests {
         let long = "9".repeat(100_000);
         assert_eq!(long.parse::<Decimal>(), Err(TooLarge));
         assert_eq!(format!("0.{long}").parse::<Decimal>(), Err(TooManyDecimals));
-        assert_eq!(decimal("999999999999999.999999999999").to_string(), "999999999999999.999999999999");
+        assert_eq!(
+            decimal("999999999999999.999999999999").to_string(),
+            "999999999999999.999999999999"
+        );
     }
 
     #[test]
     fn json_carries_a_string_or_an_integer_and_never_a_float() {
-        assert_eq!(serde_json::from_str::<Decimal>("\"0.0005\"").unwrap().to_string(), "0.0005");
+        assert_eq!(
+            serde_json::from_str::<Decimal>("\"0.0005\"").unwrap().to_string(),
+            "0.0005"
+        );
         assert_eq!(serde_json::from_str::<Decimal>("5").unwrap(), decimal("5"));
         assert_eq!(serde_json::to_string(&decimal("0.10")).unwrap(), "\"0.10\"");
         let refusal = serde_json::from_str::<Decimal>("0.0005").unwrap_err().to_string();

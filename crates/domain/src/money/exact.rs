@@ -81,6 +81,12 @@ impl Exact {
         Self(self.0.ceil())
     }
 
+    /// The whole units, cut towards zero and held within 64 bits without a sign.
+    pub fn to_u64(&self) -> u64 {
+        let whole = self.0.to_integer();
+        whole.to_u64().unwrap_or(if whole.is_negative() { 0 } else { u64::MAX })
+    }
+
     /// The difference to `other`, or zero where `other` is larger.
     #[must_use]
     pub fn less(&self, other: &Self) -> Self {
@@ -120,7 +126,11 @@ fn plain(value: &BigInt, decimals: usize) -> String {
     let sign = if value.sign() == Sign::Minus { "-" } else { "" };
     let digits = format!("{:0>width$}", value.magnitude().to_string(), width = decimals + 1);
     let (units, fraction) = digits.split_at(digits.len() - decimals);
-    if decimals == 0 { format!("{sign}{units}") } else { format!("{sign}{units}.{fraction}") }
+    if decimals == 0 {
+        format!("{sign}{units}")
+    } else {
+        format!("{sign}{units}.{fraction}")
+    }
 }
 
 /// The minor units of an exact amount of major units: a price is rounded here, once per invoice line.
@@ -140,7 +150,10 @@ impl From<Decimal> for Exact {
 
 impl From<Quantity> for Exact {
     fn from(value: Quantity) -> Self {
-        Self(BigRational::new(BigInt::from(value.nanos()), BigInt::from(1_000_000_000)))
+        Self(BigRational::new(
+            BigInt::from(value.nanos()),
+            BigInt::from(1_000_000_000),
+        ))
     }
 }
 
@@ -216,7 +229,6 @@ impl FromStr for Exact {
         let size = match (digits.split_once('/'), digits.split_once('.')) {
             (Some((above, below)), _) => fraction(integer(above)?, integer(below)?)?,
             (None, Some((units, decimals))) => {
-                integer(decimals)?;
                 let one = BigInt::from(10).pow(u32::try_from(decimals.len()).map_err(|_| ParseExactError)?);
                 let (units, decimals) = (integer(units)?, integer(decimals)?);
                 fraction(units * &one + decimals, one)?
@@ -228,7 +240,11 @@ impl FromStr for Exact {
 }
 
 fn fraction(above: BigInt, below: BigInt) -> Result<BigRational, ParseExactError> {
-    if below.is_zero() { Err(ParseExactError) } else { Ok(BigRational::new(above, below)) }
+    if below.is_zero() {
+        Err(ParseExactError)
+    } else {
+        Ok(BigRational::new(above, below))
+    }
 }
 
 fn integer(digits: &str) -> Result<BigInt, ParseExactError> {
@@ -262,9 +278,21 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_away_from_zero() {
-        let cases = [("0.005", 1), ("0.015", 2), ("0.025", 3), ("-0.005", -1), ("-0.015", -2), ("0.00499", 0), ("1/3", 33)];
+        let cases = [
+            ("0.005", 1),
+            ("0.015", 2),
+            ("0.025", 3),
+            ("-0.005", -1),
+            ("-0.015", -2),
+            ("0.00499", 0),
+            ("1/3", 33),
+        ];
         for (text, cents) in cases {
-            assert_eq!(round_half_away_from_zero(&exact(text), Currency::USD), Ok(cents), "{text}");
+            assert_eq!(
+                round_half_away_from_zero(&exact(text), Currency::USD),
+                Ok(cents),
+                "{text}"
+            );
         }
     }
 

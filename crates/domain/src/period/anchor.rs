@@ -41,7 +41,10 @@ pub struct ParseAnchorError;
 impl Anchor {
     /// The anchor at an instant, in a zone.
     pub fn at(instant: Timestamp, zone: Zone) -> Self {
-        Self { local: zone.local(instant), zone }
+        Self {
+            local: zone.local(instant),
+            zone,
+        }
     }
 
     /// The anchor of a subscription that becomes active at `start`. `every` is the longest period of its price, whose
@@ -52,7 +55,10 @@ impl Anchor {
             AnchorChoice::At(instant) => Self::at(instant, zone),
             AnchorChoice::Calendar => {
                 let date = calendar_start(zone.date_at(start), every);
-                Self { local: date.to_datetime(jiff::civil::Time::midnight()), zone }
+                Self {
+                    local: date.to_datetime(jiff::civil::Time::midnight()),
+                    zone,
+                }
             }
         }
     }
@@ -64,8 +70,13 @@ impl Anchor {
             Step::Months(months) => (months, true),
         };
         let total = step.checked_mul(k).ok_or(PeriodError::OutOfRange)?;
-        let span = if months { jiff::Span::new().try_months(total) } else { jiff::Span::new().try_days(total) };
-        span.and_then(|span| self.local.checked_add(span)).map_err(|_| PeriodError::OutOfRange)
+        let span = if months {
+            jiff::Span::new().try_months(total)
+        } else {
+            jiff::Span::new().try_days(total)
+        };
+        span.and_then(|span| self.local.checked_add(span))
+            .map_err(|_| PeriodError::OutOfRange)
     }
 
     /// A number of a period that begins near a local time: at most one step away from the right one.

@@ -62,7 +62,10 @@ impl Every {
 
     /// One unit.
     pub const fn one(unit: Unit) -> Self {
-        Self { count: NonZeroU32::MIN, unit }
+        Self {
+            count: NonZeroU32::MIN,
+            unit,
+        }
     }
 
     /// So many units; `None` for none and for more than 1,000.
@@ -97,7 +100,11 @@ impl Every {
             (Step::Days(whole), Step::Days(part)) | (Step::Months(whole), Step::Months(part)) => (whole, part),
             (Step::Days(_), Step::Months(_)) | (Step::Months(_), Step::Days(_)) => return None,
         };
-        if whole % part == 0 { u32::try_from(whole / part).ok() } else { None }
+        if whole % part == 0 {
+            u32::try_from(whole / part).ok()
+        } else {
+            None
+        }
     }
 }
 
@@ -166,7 +173,18 @@ mod tests {
             assert_eq!(every(text).to_string(), text);
         }
         assert_eq!(every("1 month"), Every::MONTH);
-        for text in ["", "months", "0 months", "3months", "-1 month", "1001 days", "1 months", "month ", "quarter", "+2 weeks"] {
+        for text in [
+            "",
+            "months",
+            "0 months",
+            "3months",
+            "-1 month",
+            "1001 days",
+            "1 months",
+            "month ",
+            "quarter",
+            "+2 weeks",
+        ] {
             assert!(text.parse::<Every>().is_err(), "{text}");
         }
     }

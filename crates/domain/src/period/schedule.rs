@@ -39,7 +39,11 @@ struct Era<'a> {
 impl Schedule {
     /// Periods of one length from an anchor.
     pub const fn new(anchor: Anchor, every: Every) -> Self {
-        Self { anchor, every, zone_changes: Vec::new() }
+        Self {
+            anchor,
+            every,
+            zone_changes: Vec::new(),
+        }
     }
 
     /// The same periods up to the end of the one in which `at` lies, by another zone after it. A change at a boundary
@@ -89,7 +93,12 @@ impl Schedule {
     /// [`PeriodError::OutOfRange`].
     pub fn zone_of(&self, k: i64) -> Result<Zone, PeriodError> {
         let eras = self.eras()?;
-        Ok(eras.iter().rev().find(|era| era.from <= k).map_or(&self.anchor.zone, |era| era.zone).clone())
+        Ok(eras
+            .iter()
+            .rev()
+            .find(|era| era.from <= k)
+            .map_or(&self.anchor.zone, |era| era.zone)
+            .clone())
     }
 
     /// Period `j` of a longer length: `n` periods from number `j * n` on. A recurring amount is due for such a period.
@@ -114,7 +123,10 @@ impl Schedule {
     }
 
     fn times(&self, whole: Every) -> Result<i64, PeriodError> {
-        whole.times(self.every).map(i64::from).ok_or(PeriodError::NotAMultiple { whole, part: self.every })
+        whole.times(self.every).map(i64::from).ok_or(PeriodError::NotAMultiple {
+            whole,
+            part: self.every,
+        })
     }
 
     /// The eras of the zones after the first.
@@ -122,7 +134,11 @@ impl Schedule {
         let mut eras = Vec::with_capacity(self.zone_changes.len());
         for change in &self.zone_changes {
             let last = self.find(&eras, change.at.plus_millis(-1))?;
-            eras.push(Era { from: last.k + 1, floor: last.end, zone: &change.zone });
+            eras.push(Era {
+                from: last.k + 1,
+                floor: last.end,
+                zone: &change.zone,
+            });
         }
         Ok(eras)
     }
@@ -133,7 +149,9 @@ impl Schedule {
             return Ok(era.floor);
         }
         let zone = era.map_or(&self.anchor.zone, |era| era.zone);
-        let boundary = zone.instant(self.anchor.boundary(self.every, k)?).ok_or(PeriodError::OutOfRange)?;
+        let boundary = zone
+            .instant(self.anchor.boundary(self.every, k)?)
+            .ok_or(PeriodError::OutOfRange)?;
         Ok(era.map_or(boundary, |era| boundary.max(era.floor)))
     }
 

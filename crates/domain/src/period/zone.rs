@@ -76,7 +76,11 @@ impl FromStr for Zone {
 
     fn from_str(name: &str) -> Result<Self, UnknownZone> {
         let zone = TimeZone::get(name).map_err(|_| UnknownZone)?;
-        if zone.is_unknown() || zone.iana_name().is_none() { Err(UnknownZone) } else { Ok(Self(zone)) }
+        if zone.is_unknown() || zone.iana_name().is_none() {
+            Err(UnknownZone)
+        } else {
+            Ok(Self(zone))
+        }
     }
 }
 

@@ -81,7 +81,9 @@ impl<T> Table<T> {
     pub fn at(&self, position: &Exact) -> (u64, Option<u64>, &T) {
         let inside = |to: &Option<u64>| to.is_none_or(|to| *position <= Exact::from(to));
         let last = self.bounded.last().map_or(0, |(up_to, _)| *up_to);
-        self.rows().find(|(_, to, _)| inside(to)).unwrap_or((last, None, &self.open))
+        self.rows()
+            .find(|(_, to, _)| inside(to))
+            .unwrap_or((last, None, &self.open))
     }
 }
 
@@ -140,10 +142,18 @@ impl UsageEntry {
         let minimum = faults.amount("/minimum", self.minimum);
         let maximum = faults.amount("/maximum", self.maximum);
         if self.minimum.zip(self.maximum).is_some_and(|(least, most)| least > most) {
-            faults.error("/minimum", "`minimum` is above `maximum`", "lower `minimum` or raise `maximum`");
+            faults.error(
+                "/minimum",
+                "`minimum` is above `maximum`",
+                "lower `minimum` or raise `maximum`",
+            );
         }
         if self.multiplier.is_some_and(|multiplier| multiplier <= Decimal::ZERO) {
-            faults.error("/multiplier", "the quantity would vanish", "write a multiplier above 0, or remove it");
+            faults.error(
+                "/multiplier",
+                "the quantity would vanish",
+                "write a multiplier above 0, or remove it",
+            );
         }
         Some(UsagePrice {
             pricing: pricing?,
@@ -197,10 +207,21 @@ impl UsageEntry {
     }
 
     fn refuse_percent(&self, faults: &mut Faults) {
-        faults.error("/model", "percentages are not supported yet", "use unit, graduated, volume, package or stairstep");
+        faults.error(
+            "/model",
+            "percentages are not supported yet",
+            "use unit, graduated, volume, package or stairstep",
+        );
         let hundred = Decimal::from_integer(100);
-        if self.percent.is_none_or(|percent| percent < Decimal::ZERO || percent > hundred) {
-            faults.error("/percent", "the percentage is not between 0 and 100", "write percent: \"2.9\" for 2.9 %");
+        if self
+            .percent
+            .is_none_or(|percent| percent < Decimal::ZERO || percent > hundred)
+        {
+            faults.error(
+                "/percent",
+                "the percentage is not between 0 and 100",
+                "write percent: \"2.9\" for 2.9 %",
+            );
         }
         faults.amount("/fixed", self.fixed);
         let Some(bounds) = &self.per_event else { return };
@@ -219,7 +240,10 @@ impl UsageEntry {
             }
             let flat = faults.amount(&format!("{at}/flat"), tier.flat);
             let unit = faults.needed(&format!("{at}/unit"), tier.unit, model)?;
-            Some(Bracket { unit, flat: flat.unwrap_or_else(Exact::zero) })
+            Some(Bracket {
+                unit,
+                flat: flat.unwrap_or_else(Exact::zero),
+            })
         })?;
         if model == Model::Volume {
             check_brackets(&table, faults);
@@ -243,18 +267,22 @@ impl UsageEntry {
     }
 
     /// Reads a table of tiers, each with `read`, and checks that they cover every quantity once.
-    fn table<T>(
-        &self,
-        faults: &mut Faults,
-        read: impl Fn(&mut Faults, &str, &Tier) -> Option<T>,
-    ) -> Option<Table<T>> {
+    fn table<T>(&self, faults: &mut Faults, read: impl Fn(&mut Faults, &str, &Tier) -> Option<T>) -> Option<Table<T>> {
         let tiers = self.tiers.as_deref().unwrap_or_default();
         let Some((last, before)) = tiers.split_last() else {
-            faults.error("/tiers", "there are no tiers", "write at least one tier; the last one without `up_to`");
+            faults.error(
+                "/tiers",
+                "there are no tiers",
+                "write at least one tier; the last one without `up_to`",
+            );
             return None;
         };
         if tiers.len() > MAX_TIERS {
-            faults.error("/tiers", &format!("there are more than {MAX_TIERS} tiers"), "use fewer tiers");
+            faults.error(
+                "/tiers",
+                &format!("there are more than {MAX_TIERS} tiers"),
+                "use fewer tiers",
+            );
             return None;
         }
         let mut bounded = Vec::with_capacity(before.len());
@@ -275,6 +303,9 @@ impl UsageEntry {
             );
         }
         let open = read(faults, &at, last)?;
-        Some(Table { bounded: bounded.into_iter().collect::<Option<_>>()?, open })
+        Some(Table {
+            bounded: bounded.into_iter().collect::<Option<_>>()?,
+            open,
+        })
     }
 }

@@ -66,7 +66,11 @@ impl Faults {
     pub(super) fn amount(&mut self, pointer: &str, amount: Option<Decimal>) -> Option<Exact> {
         let amount = amount?;
         if amount.is_negative() {
-            self.error(pointer, &format!("{amount} is below zero"), "write an amount of at least 0");
+            self.error(
+                pointer,
+                &format!("{amount} is below zero"),
+                "write an amount of at least 0",
+            );
             return None;
         }
         Some(amount.into())
@@ -77,7 +81,11 @@ impl Faults {
         if amount.is_none() {
             let field = pointer.rsplit('/').next().unwrap_or_default();
             let reason = format!("the model {} needs `{field}`", model.as_str());
-            self.error(pointer, &reason, &format!("write {field}: \"0.01\" with the price you want"));
+            self.error(
+                pointer,
+                &reason,
+                &format!("write {field}: \"0.01\" with the price you want"),
+            );
         }
         self.amount(pointer, amount)
     }
@@ -85,19 +93,30 @@ impl Faults {
     /// The bound of a tier that is not the last, which must lie above the bound before it.
     pub(super) fn bound(&mut self, tier: &str, up_to: Option<u64>, reached: u64) -> Option<u64> {
         let Some(up_to) = up_to else {
-            self.error(tier, "only the last tier may be without `up_to`", "write up_to: N, or move the tier to the end");
+            self.error(
+                tier,
+                "only the last tier may be without `up_to`",
+                "write up_to: N, or move the tier to the end",
+            );
             return None;
         };
         if up_to <= reached {
             let reason = format!("the tier ends at {up_to}, where {reached} was reached before it");
-            self.error(&format!("{tier}/up_to"), &reason, "write tiers with ascending `up_to`, each at least 1");
+            self.error(
+                &format!("{tier}/up_to"),
+                &reason,
+                "write tiers with ascending `up_to`, each at least 1",
+            );
             return None;
         }
         Some(up_to)
     }
 
     pub(super) fn into_errors(self) -> Vec<Fault> {
-        self.0.into_iter().filter(|fault| fault.severity == Severity::Error).collect()
+        self.0
+            .into_iter()
+            .filter(|fault| fault.severity == Severity::Error)
+            .collect()
     }
 
     pub(super) fn into_all(self) -> Vec<Fault> {
@@ -105,7 +124,10 @@ impl Faults {
     }
 
     fn take_in(&mut self, prefix: &str, faults: Vec<Fault>) {
-        self.0.extend(faults.into_iter().map(|fault| Fault { pointer: format!("{prefix}{}", fault.pointer), ..fault }));
+        self.0.extend(faults.into_iter().map(|fault| Fault {
+            pointer: format!("{prefix}{}", fault.pointer),
+            ..fault
+        }));
     }
 }
 
@@ -147,7 +169,11 @@ pub fn validate(price: &Price) -> Vec<Fault> {
     let mut faults = Faults::default();
     check_minimum(price, &mut faults);
     if price.commitment.is_some() {
-        faults.error("/commitment", "commitments are not supported yet", "remove `commitment`");
+        faults.error(
+            "/commitment",
+            "commitments are not supported yet",
+            "remove `commitment`",
+        );
     }
     check_recurring(price, &mut faults);
     check_usage(price, &mut faults);
@@ -155,7 +181,10 @@ pub fn validate(price: &Price) -> Vec<Fault> {
 }
 
 fn check_minimum(price: &Price, faults: &mut Faults) {
-    if faults.amount("/minimum", price.minimum).is_some_and(|minimum| minimum.is_positive()) {
+    if faults
+        .amount("/minimum", price.minimum)
+        .is_some_and(|minimum| minimum.is_positive())
+    {
         faults.error(
             "/minimum",
             "a minimum of the whole plan is not supported yet",
@@ -168,8 +197,15 @@ fn check_recurring(price: &Price, faults: &mut Faults) {
     let Some(recurring) = &price.recurring else { return };
     faults.amount("/recurring/amount", Some(recurring.amount));
     if recurring.every.times(price.usage_period).is_none() {
-        let reason = format!("{} is no whole number of usage periods of a {}", recurring.every, price.usage_period);
-        faults.error("/recurring/every", &reason, "write a multiple of `usage_period`, or change `usage_period`");
+        let reason = format!(
+            "{} is no whole number of usage periods of a {}",
+            recurring.every, price.usage_period
+        );
+        faults.error(
+            "/recurring/every",
+            &reason,
+            "write a multiple of `usage_period`, or change `usage_period`",
+        );
     }
 }
 
@@ -178,7 +214,11 @@ fn check_usage(price: &Price, faults: &mut Faults) {
     for (index, entry) in price.usage.iter().enumerate() {
         let at = format!("/usage/{index}");
         if entry.meter.is_empty() {
-            faults.error(&format!("{at}/meter"), "the meter is missing", "write meter: NAME, such as requests");
+            faults.error(
+                &format!("{at}/meter"),
+                "the meter is missing",
+                "write meter: NAME, such as requests",
+            );
         } else if !seen.insert(entry.meter.as_str()) {
             let reason = format!("the meter {} has a price already", entry.meter);
             faults.error(&format!("{at}/meter"), &reason, "write one entry a meter");
