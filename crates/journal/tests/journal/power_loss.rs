@@ -9,11 +9,13 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::Ordering},
+    thread,
+    time::Duration,
 };
 
 use journal::{BootId, GapKind, Journal, Op, ProducerId, Reader, Writer, recover};
 
-use crate::desk::{Desk, Dice, append_some, boot, payload, read};
+use crate::desk::{Desk, Dice, boot, payload, read};
 
 const SECTOR: usize = 512;
 
@@ -24,10 +26,20 @@ struct Platter {
     contents: HashMap<u64, Vec<u8>>,
     /// Names by the folder's inode, as of its last sync.
     names: HashMap<u64, BTreeMap<OsString, u64>>,
+    /// Operations until the power goes; from then on every operation fails.
+    left: Option<u64>,
 }
 
 impl Platter {
+    fn is_off(&self) -> bool {
+        self.left == Some(0)
+    }
+
     fn hear(&mut self, op: Op<'_>) -> io::Result<()> {
+        if self.is_off() {
+            return Err(io::Error::other("the power is off"));
+        }
+        self.left = self.left.map(|left| left - 1);
         match op {
             Op::SyncData { file, .. } => {
                 let meta = file.metadata()?;
@@ -158,10 +170,14 @@ fn run_and_cut(desk: &Desk, dice: &mut Dice) -> Vec<Truth> {
     }));
     let journal = Journal::open(settings).unwrap();
     let mut writers: Vec<(Writer, Truth)> = (0..2).map(|worker| start(&journal, worker)).collect();
+    // The power goes in the middle of some write, sync or rename, or after all of them.
+    platter.lock().unwrap().left = Some(1 + dice.below(900));
+    let off = || platter.lock().unwrap().is_off();
     for _ in 0..dice.below(25) {
         let pick = usize::try_from(dice.below(2)).unwrap();
-        turn(desk, &journal, &mut writers[pick], dice);
+        turn(desk, &journal, &mut writers[pick], (&mut *dice, &off));
     }
+    platter.lock().unwrap().left = Some(0);
     for status in journal.status().writers {
         let (_, truth) = writers.iter_mut().find(|(_, truth)| truth.producer == status.producer).unwrap();
         (truth.next_seq, truth.synced_seq) = (status.next_seq, status.synced_seq);
@@ -181,18 +197,29 @@ fn start(journal: &Journal, worker: u32) -> (Writer, Truth) {
     (writer, Truth { producer, next_seq: 0, synced_seq: 0, freed: 0, at_ms: Vec::new() })
 }
 
-fn turn(desk: &Desk, journal: &Journal, one: &mut (Writer, Truth), dice: &mut Dice) {
+fn turn(desk: &Desk, journal: &Journal, one: &mut (Writer, Truth), world: (&mut Dice, &dyn Fn() -> bool)) {
     let (writer, truth) = one;
+    let (dice, off) = world;
     for _ in 0..dice.below(60) {
-        truth.at_ms.push(desk.clock.fetch_add(1, Ordering::SeqCst));
-        append_some(writer, 1);
+        let at_ms = desk.clock.fetch_add(1, Ordering::SeqCst) + 1;
+        let seq = writer.next_seq();
+        let payload = payload(truth.producer, seq);
+        while !off() {
+            if let Ok(ticket) = writer.reserve(payload.len()) {
+                truth.at_ms.push(at_ms);
+                assert_eq!(writer.append(ticket, &payload).unwrap().seq, seq);
+                break;
+            }
+            thread::sleep(Duration::from_micros(100));
+        }
     }
     match dice.below(4) {
-        0 => assert!(journal.sync()),
+        0 => assert!(journal.sync() || off()),
         1 => {
             // Only what is durable elsewhere is freed, which the ledger knows; here any position will do.
             truth.freed = truth.freed.max(dice.below(writer.next_seq() + 1));
-            journal.free_below(truth.producer, truth.freed).unwrap();
+            let freed = journal.free_below(truth.producer, truth.freed);
+            assert!(freed.is_ok() || off(), "{freed:?}");
         }
         _ => {}
     }
