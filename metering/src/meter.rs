@@ -25,7 +25,7 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-/// The running service. Dropping it lets the task run on; [`Metering::stop`] ends it in order.
+/// The running service. [`Metering::stop`] ends it in order; dropping it cuts it off as a crash would, which loses nothing.
 #[derive(Debug)]
 pub struct Metering {
     orders: mpsc::UnboundedSender<Order>,
@@ -78,11 +78,17 @@ impl Metering {
     }
 
     /// Counts what is written by now and ends.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let _ = self.currency().caught_up().await;
         let _ = self.orders.send(Order::Stop);
-        if let Err(error) = self.task.await {
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "metering ended by a panic");
         }
+    }
+}
+
+impl Drop for Metering {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

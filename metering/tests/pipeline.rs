@@ -64,10 +64,17 @@ fn write_facts(writer: &mut Writer, ids: std::ops::Range<u64>) {
     }
 }
 
-fn journal(dir: &Path) -> Arc<Journal> {
+async fn journal(dir: &Path) -> Arc<Journal> {
     let mut settings = Settings::new(dir.join("journal"), Arc::new(|| PERIOD)).unwrap();
     settings.segment_bytes = 64 << 10;
-    Arc::new(Journal::open(settings).unwrap())
+    // A task that was cut off lets go of the folder a moment later.
+    for _ in 0..100 {
+        match Journal::open(settings.clone()) {
+            Err(journal::Error::Locked(_)) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            opened => return Arc::new(opened.unwrap()),
+        }
+    }
+    panic!("the folder stays locked");
 }
 
 async fn databases(dir: &Path) -> (Store, Embedded) {
@@ -121,7 +128,7 @@ async fn analytics_count(analytics: &Embedded) -> u64 {
 async fn whoever_asks_to_be_current_sees_everything_written_before() {
     let dir = tempfile::tempdir().unwrap();
     let (store, analytics) = databases(dir.path()).await;
-    let journal = journal(dir.path());
+    let journal = journal(dir.path()).await;
     let metering = start(&store, &analytics, &journal);
     let mut writer = journal.writer(0).unwrap();
     for round in 1..=5 {
@@ -138,7 +145,7 @@ async fn a_start_in_the_middle_counts_every_record_once() {
     let dir = tempfile::tempdir().unwrap();
     let (store, analytics) = databases(dir.path()).await;
     for round in 0..4_u64 {
-        let journal = journal(dir.path());
+        let journal = journal(dir.path()).await;
         let mut writer = journal.writer(0).unwrap();
         write_facts(&mut writer, round * 500..round * 500 + 250);
         let metering = start(&store, &analytics, &journal);
@@ -153,7 +160,7 @@ async fn a_start_in_the_middle_counts_every_record_once() {
         drop(writer);
         drop(journal);
     }
-    let journal = journal(dir.path());
+    let journal = journal(dir.path()).await;
     let metering = start(&store, &analytics, &journal);
     metering.currency().caught_up().await.unwrap();
     assert_eq!(ledger_count(&store).await, Quantity::from_units(2_000));
@@ -175,7 +182,7 @@ async fn a_start_in_the_middle_counts_every_record_once() {
 async fn a_batch_that_analytics_missed_is_inserted_from_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let (store, analytics) = databases(dir.path()).await;
-    let journal = journal(dir.path());
+    let journal = journal(dir.path()).await;
     let mut writer = journal.writer(0).unwrap();
     write_facts(&mut writer, 0..300);
     // Analytics is away: the ledger counts all the same.
@@ -204,7 +211,7 @@ async fn requests_open_when_their_gateway_ended_are_listed_as_interrupted() {
     let dir = tempfile::tempdir().unwrap();
     let (store, analytics) = databases(dir.path()).await;
     {
-        let journal = journal(dir.path());
+        let journal = journal(dir.path()).await;
         let mut writer = journal.writer(0).unwrap();
         write_facts(&mut writer, 0..10);
         write(
@@ -217,7 +224,7 @@ async fn requests_open_when_their_gateway_ended_are_listed_as_interrupted() {
         std::mem::forget(writer);
         drop(journal);
     }
-    let journal = journal(dir.path());
+    let journal = journal(dir.path()).await;
     let metering = start(&store, &analytics, &journal);
     metering.currency().caught_up().await.unwrap();
     for _ in 0..100 {
@@ -237,7 +244,7 @@ async fn requests_open_when_their_gateway_ended_are_listed_as_interrupted() {
 async fn a_second_writer_of_the_same_producers_is_refused_by_the_ledger() {
     let dir = tempfile::tempdir().unwrap();
     let (store, analytics) = databases(dir.path()).await;
-    let journal = journal(dir.path());
+    let journal = journal(dir.path()).await;
     let mut writer = journal.writer(0).unwrap();
     let (one, two) = (start(&store, &analytics, &journal), start(&store, &analytics, &journal));
     for round in 0..20 {
