@@ -9,7 +9,9 @@ use std::{env, fs};
 const AREAS: [&str; 2] = ["control", "ledger"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(required("CARGO_MANIFEST_DIR")?).join("../../migrations").canonicalize()?;
+    let root = PathBuf::from(required("CARGO_MANIFEST_DIR")?)
+        .join("../../migrations")
+        .canonicalize()?;
     println!("cargo::rerun-if-changed={}", root.display());
     let mut code = String::new();
     for area in AREAS {
@@ -19,14 +21,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("migrations of {area} differ: sqlite has {names:?}, postgres has {others:?}").into());
         }
         table(&mut code, &format!("SQLITE_{}", area.to_uppercase()), &sqlite, &names)?;
-        table(&mut code, &format!("POSTGRES_{}", area.to_uppercase()), &postgres, &names)?;
+        table(
+            &mut code,
+            &format!("POSTGRES_{}", area.to_uppercase()),
+            &postgres,
+            &names,
+        )?;
     }
     fs::write(Path::new(&required("OUT_DIR")?).join("migrations.rs"), code)?;
     Ok(())
 }
 
 fn required(name: &str) -> Result<String, Box<dyn Error>> {
-    env::var_os(name).and_then(|value| value.into_string().ok()).ok_or_else(|| format!("{name} is not set").into())
+    env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .ok_or_else(|| format!("{name} is not set").into())
 }
 
 fn files(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
@@ -37,7 +46,7 @@ fn files(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     }
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".sql") {
+        if Path::new(&name).extension().is_some_and(|extension| extension == "sql") {
             names.push(name);
         }
     }
@@ -50,7 +59,9 @@ fn table(code: &mut String, constant: &str, folder: &Path, names: &[String]) -> 
     let mut last = 0_u32;
     for name in names {
         let stem = name.trim_end_matches(".sql");
-        let (number, title) = stem.split_once('_').ok_or_else(|| format!("{name} is not NNNN_name.sql"))?;
+        let (number, title) = stem
+            .split_once('_')
+            .ok_or_else(|| format!("{name} is not NNNN_name.sql"))?;
         let version: u32 = number.parse()?;
         if version <= last {
             return Err(format!("{name}: the number {version} is taken twice").into());
@@ -58,7 +69,11 @@ fn table(code: &mut String, constant: &str, folder: &Path, names: &[String]) -> 
         last = version;
         let path = folder.join(name);
         println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(code, "    Migration {{ version: {version}, name: {title:?}, sql: include_str!({:?}) }},", path.display().to_string())?;
+        writeln!(
+            code,
+            "    Migration {{ version: {version}, name: {title:?}, sql: include_str!({:?}) }},",
+            path.display().to_string()
+        )?;
     }
     writeln!(code, "];")?;
     Ok(())

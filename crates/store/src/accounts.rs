@@ -68,7 +68,8 @@ impl FromRow for Account {
 
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1 AND ($2 IS NULL OR id = $2)";
 const FROM_FILES: &str = "SELECT * FROM accounts WHERE name = $1 AND origin = 'file' AND deleted_at IS NULL";
-const LIST: &str = "SELECT * FROM accounts WHERE ($1 IS NULL OR id = $1) AND deleted_at IS NULL AND ($2 IS NULL OR id > $2)
+const LIST: &str =
+    "SELECT * FROM accounts WHERE ($1 IS NULL OR id = $1) AND deleted_at IS NULL AND ($2 IS NULL OR id > $2)
     ORDER BY id LIMIT $3";
 
 impl Store {
@@ -85,7 +86,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn accounts(&self, scope: Scope, page: &Page) -> Result<Vec<Account>> {
-        self.control.all(LIST, args![scope.account(), page.after(), page.limit()]).await
+        self.control
+            .all(LIST, args![scope.account(), page.after(), page.limit()])
+            .await
     }
 }
 
@@ -122,8 +125,20 @@ impl ControlTx {
             ],
         )
         .await?;
-        let account = Account { id, fields: fields.clone(), created_at: now, updated_at: now, deleted_at: None };
-        let note = Note { kind: Kind::Account, id: id.to_string(), account: Some(id), before: None, after: Some(&account) };
+        let account = Account {
+            id,
+            fields: fields.clone(),
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        let note = Note {
+            kind: Kind::Account,
+            id: id.to_string(),
+            account: Some(id),
+            before: None,
+            after: Some(&account),
+        };
         self.note("create", note)?;
         Ok(account)
     }
@@ -142,13 +157,31 @@ impl ControlTx {
             "UPDATE accounts SET name = $2, email = $3, currency = $4, timezone = $5, country = $6, address = $7,
                 tax_ids_json = $8, origin = $9, updated_at = $10 WHERE id = $1",
             args![
-                id, &fields.name, fields.email.as_deref(), &fields.currency, &fields.timezone, fields.country.as_deref(),
-                fields.address.as_deref(), serde_json::to_string(&fields.tax_ids)?, fields.origin.as_str(), now
+                id,
+                &fields.name,
+                fields.email.as_deref(),
+                &fields.currency,
+                &fields.timezone,
+                fields.country.as_deref(),
+                fields.address.as_deref(),
+                serde_json::to_string(&fields.tax_ids)?,
+                fields.origin.as_str(),
+                now
             ],
         )
         .await?;
-        let after = Account { fields: fields.clone(), updated_at: now, ..before.clone() };
-        let note = Note { kind: Kind::Account, id: id.to_string(), account: Some(id), before: Some(&before), after: Some(&after) };
+        let after = Account {
+            fields: fields.clone(),
+            updated_at: now,
+            ..before.clone()
+        };
+        let note = Note {
+            kind: Kind::Account,
+            id: id.to_string(),
+            account: Some(id),
+            before: Some(&before),
+            after: Some(&after),
+        };
         self.note("update", note)?;
         Ok(after)
     }
@@ -159,19 +192,42 @@ impl ControlTx {
     /// [`Error::Missing`] when the scope holds no such account in force, [`Error::State`] while it has consumers.
     pub async fn delete_account(&mut self, id: AccountId) -> Result<()> {
         let before = self.account_in_force(id).await?;
-        let consumers: Option<i64> =
-            self.scalar("SELECT COUNT(*) FROM consumers WHERE account_id = $1 AND deleted_at IS NULL", args![id]).await?;
+        let consumers: Option<i64> = self
+            .scalar(
+                "SELECT COUNT(*) FROM consumers WHERE account_id = $1 AND deleted_at IS NULL",
+                args![id],
+            )
+            .await?;
         if consumers.unwrap_or(0) > 0 {
-            return Err(Error::State("the account still has consumers: delete them first".to_owned()));
+            return Err(Error::State(
+                "the account still has consumers: delete them first".to_owned(),
+            ));
         }
         let now = self.now();
-        self.execute("UPDATE accounts SET deleted_at = $2, updated_at = $2 WHERE id = $1", args![id, now]).await?;
-        self.execute("UPDATE tokens SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL", args![id, now]).await?;
-        let note = Note { kind: Kind::Account, id: id.to_string(), account: Some(id), before: Some(&before), after: None };
+        self.execute(
+            "UPDATE accounts SET deleted_at = $2, updated_at = $2 WHERE id = $1",
+            args![id, now],
+        )
+        .await?;
+        self.execute(
+            "UPDATE tokens SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL",
+            args![id, now],
+        )
+        .await?;
+        let note = Note {
+            kind: Kind::Account,
+            id: id.to_string(),
+            account: Some(id),
+            before: Some(&before),
+            after: None,
+        };
         self.note("delete", note)
     }
 
     pub(crate) async fn account_in_force(&mut self, id: AccountId) -> Result<Account> {
-        self.account(id).await?.filter(|account| account.deleted_at.is_none()).ok_or(Error::Missing("account"))
+        self.account(id)
+            .await?
+            .filter(|account| account.deleted_at.is_none())
+            .ok_or(Error::Missing("account"))
     }
 }

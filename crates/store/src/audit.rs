@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use crate::control::{Actor, AuditEvent, Kind};
+use crate::control::{Actor, AuditEvent};
+use crate::kind::Kind;
 use crate::page::Page;
 use crate::{FromRow, Result, Row, Store, Tx, args};
 
@@ -50,7 +51,11 @@ impl FromRow for AuditRecord {
             id: row.get("id")?,
             seq: row.get("seq")?,
             at: row.get("occurred_at")?,
-            actor: Actor { kind: row.get("actor_kind")?, id: row.get("actor_id")?, address: row.get("actor_address")? },
+            actor: Actor {
+                kind: row.get("actor_kind")?,
+                id: row.get("actor_id")?,
+                address: row.get("actor_address")?,
+            },
             action: row.get("action")?,
             kind: row.parse("target_kind")?,
             target: row.get("target_id")?,
@@ -88,18 +93,45 @@ pub struct AuditFilter {
 pub(crate) struct Entry<'a> {
     pub(crate) at: Timestamp,
     pub(crate) actor: &'a Actor,
-    pub(crate) event: &'a AuditEvent,
+    pub(crate) events: &'a [AuditEvent],
 }
 
-/// Appends one event. The caller's transaction is the only one that writes the control database.
-pub(crate) async fn append(tx: &mut Tx, entry: Entry<'_>) -> Result<()> {
-    let last = tx.row("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1", args![]).await?;
-    let (seq, prev_hash) = match &last {
-        None => (1, String::new()),
-        Some(row) => (row.get::<i64>("seq")? + 1, row.get("hash")?),
+/// Where the chain ends.
+struct Head {
+    seq: i64,
+    hash: String,
+}
+
+/// Appends events. The caller's transaction is the only one that writes the control database.
+pub(crate) async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
+    if entry.events.is_empty() {
+        return Ok(());
+    }
+    let last = tx
+        .row("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1", args![])
+        .await?;
+    let mut head = match &last {
+        None => Head {
+            seq: 0,
+            hash: String::new(),
+        },
+        Some(row) => Head {
+            seq: row.get("seq")?,
+            hash: row.get("hash")?,
+        },
     };
-    let Entry { at, actor, event } = entry;
-    let (before, after) = (event.before.as_ref().map(Json::to_string), event.after.as_ref().map(Json::to_string));
+    for event in entry.events {
+        head = append_one(tx, entry, event, head).await?;
+    }
+    Ok(())
+}
+
+async fn append_one(tx: &mut Tx, entry: &Entry<'_>, event: &AuditEvent, head: Head) -> Result<Head> {
+    let (at, actor, seq, prev_hash) = (entry.at, entry.actor, head.seq + 1, head.hash);
+    let (before, after) = (
+        event.before.as_ref().map(Json::to_string),
+        event.after.as_ref().map(Json::to_string),
+    );
     let account = event.account.map(|id| id.to_string());
     let digest = chain_hash(&[
         Some(&prev_hash),
@@ -115,6 +147,7 @@ pub(crate) async fn append(tx: &mut Tx, entry: Entry<'_>) -> Result<()> {
         before.as_deref(),
         after.as_deref(),
     ]);
+    let hash = crate::migrate::hex(&digest);
     let id = AuditEventId::new(at, std::array::from_fn(|index| digest[index]));
     tx.execute(
         "INSERT INTO audit_events (seq, id, occurred_at, actor_kind, actor_id, actor_address, action, target_kind, target_id,
@@ -122,11 +155,11 @@ pub(crate) async fn append(tx: &mut Tx, entry: Entry<'_>) -> Result<()> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         args![
             seq, id, at, &actor.kind, &actor.id, actor.address.as_deref(), &event.action, event.kind.as_str(), &event.target,
-            account, before, after, prev_hash, crate::migrate::hex(&digest)
+            account, before, after, prev_hash, &hash
         ],
     )
     .await?;
-    Ok(())
+    Ok(Head { seq, hash })
 }
 
 /// SHA-256 over the fields, each with its length in front, so that no two lists of fields give the same bytes.
@@ -149,7 +182,17 @@ fn stored_hash(row: &Row) -> Result<String> {
     let text = |name| row.get::<Option<String>>(name);
     let number = |name| row.get::<i64>(name).map(|number| number.to_string());
     let (seq, at) = (number("seq")?, number("occurred_at")?);
-    let names = ["actor_kind", "actor_id", "actor_address", "action", "target_kind", "target_id", "account_id", "before_json", "after_json"];
+    let names = [
+        "actor_kind",
+        "actor_id",
+        "actor_address",
+        "action",
+        "target_kind",
+        "target_id",
+        "account_id",
+        "before_json",
+        "after_json",
+    ];
     let mut fields = vec![text("prev_hash")?, Some(seq), Some(at)];
     for name in names {
         fields.push(text(name)?);
@@ -181,16 +224,24 @@ impl Store {
     /// See [`Error`](crate::Error).
     pub async fn verify_audit(&self) -> Result<AuditChain> {
         let mut tx = self.control.read().await?;
-        let mut chain = AuditChain { verified: 0, head: String::new(), broken_at: None };
+        let mut chain = AuditChain {
+            verified: 0,
+            head: String::new(),
+            broken_at: None,
+        };
         loop {
             let rows = tx
-                .rows("SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2", args![chain.verified, VERIFY_PAGE])
+                .rows(
+                    "SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2",
+                    args![chain.verified, VERIFY_PAGE],
+                )
                 .await?;
             if rows.is_empty() {
                 return Ok(chain);
             }
             for row in &rows {
-                let (seq, prev, hash): (i64, String, String) = (row.get("seq")?, row.get("prev_hash")?, row.get("hash")?);
+                let (seq, prev, hash): (i64, String, String) =
+                    (row.get("seq")?, row.get("prev_hash")?, row.get("hash")?);
                 if seq != chain.verified + 1 || prev != chain.head || hash != stored_hash(row)? {
                     chain.broken_at = Some(chain.verified + 1);
                     return Ok(chain);

@@ -51,7 +51,12 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn config_document(&self, revision: i64) -> Result<Option<Json>> {
-        self.control.scalar("SELECT document_json FROM config_revisions WHERE revision = $1", args![revision]).await
+        self.control
+            .scalar(
+                "SELECT document_json FROM config_revisions WHERE revision = $1",
+                args![revision],
+            )
+            .await
     }
 }
 

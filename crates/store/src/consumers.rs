@@ -61,7 +61,8 @@ impl FromRow for Consumer {
 }
 
 const BY_ID: &str = "SELECT * FROM consumers WHERE id = $1 AND ($2 IS NULL OR account_id = $2)";
-const FROM_FILES: &str = "SELECT * FROM consumers WHERE account_id = $1 AND name = $2 AND origin = 'file' AND deleted_at IS NULL";
+const FROM_FILES: &str =
+    "SELECT * FROM consumers WHERE account_id = $1 AND name = $2 AND origin = 'file' AND deleted_at IS NULL";
 const LIST: &str = "SELECT * FROM consumers
     WHERE ($1 IS NULL OR account_id = $1) AND ($2 IS NULL OR account_id = $2) AND deleted_at IS NULL AND ($3 IS NULL OR id > $3)
     ORDER BY id LIMIT $4";
@@ -80,7 +81,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn consumers(&self, scope: Scope, account: Option<AccountId>, page: &Page) -> Result<Vec<Consumer>> {
-        self.control.all(LIST, args![scope.account(), account, page.after(), page.limit()]).await
+        self.control
+            .all(LIST, args![scope.account(), account, page.after(), page.limit()])
+            .await
     }
 }
 
@@ -127,7 +130,11 @@ impl ControlTx {
     pub async fn rename_consumer(&mut self, id: ConsumerId, name: &str) -> Result<Consumer> {
         let before = self.consumer_in_force(id).await?;
         let now = self.now();
-        self.execute("UPDATE consumers SET name = $2, updated_at = $3 WHERE id = $1", args![id, name, now]).await?;
+        self.execute(
+            "UPDATE consumers SET name = $2, updated_at = $3 WHERE id = $1",
+            args![id, name, now],
+        )
+        .await?;
         self.reread("rename", before).await
     }
 
@@ -156,7 +163,11 @@ impl ControlTx {
             return Ok(before);
         }
         let now = self.now();
-        self.execute("UPDATE consumers SET status = 'active', suspended_reason = NULL, updated_at = $2 WHERE id = $1", args![id, now]).await?;
+        self.execute(
+            "UPDATE consumers SET status = 'active', suspended_reason = NULL, updated_at = $2 WHERE id = $1",
+            args![id, now],
+        )
+        .await?;
         self.reread("resume", before).await
     }
 
@@ -173,18 +184,27 @@ impl ControlTx {
             )
             .await?;
         if live.unwrap_or(0) > 0 {
-            return Err(Error::State("the consumer still has live subscriptions: cancel them first".to_owned()));
+            return Err(Error::State(
+                "the consumer still has live subscriptions: cancel them first".to_owned(),
+            ));
         }
         for credential in self.credentials_of(id).await? {
             self.revoke_credential(credential.id, self.now()).await?;
         }
         let now = self.now();
-        self.execute("UPDATE consumers SET deleted_at = $2, updated_at = $2 WHERE id = $1", args![id, now]).await?;
+        self.execute(
+            "UPDATE consumers SET deleted_at = $2, updated_at = $2 WHERE id = $1",
+            args![id, now],
+        )
+        .await?;
         self.noted_consumer("delete", Some(&before), None)
     }
 
     pub(crate) async fn consumer_in_force(&mut self, id: ConsumerId) -> Result<Consumer> {
-        self.consumer(id).await?.filter(|consumer| consumer.deleted_at.is_none()).ok_or(Error::Missing("consumer"))
+        self.consumer(id)
+            .await?
+            .filter(|consumer| consumer.deleted_at.is_none())
+            .ok_or(Error::Missing("consumer"))
     }
 
     async fn reread(&mut self, verb: &str, before: Consumer) -> Result<Consumer> {
@@ -196,6 +216,15 @@ impl ControlTx {
     fn noted_consumer(&mut self, verb: &str, before: Option<&Consumer>, after: Option<&Consumer>) -> Result<()> {
         let Some(one) = after.or(before) else { return Ok(()) };
         let (id, account) = (one.id.to_string(), Some(one.account_id));
-        self.note(verb, Note { kind: Kind::Consumer, id, account, before, after })
+        self.note(
+            verb,
+            Note {
+                kind: Kind::Consumer,
+                id,
+                account,
+                before,
+                after,
+            },
+        )
     }
 }

@@ -6,9 +6,7 @@
 //! chain of hashes that the same transaction extends.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::str::FromStr;
 
 use domain::clock::Timestamp;
 use domain::ids::AccountId;
@@ -16,121 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::audit::{self, Entry};
+use crate::kind::Kind;
 use crate::page::Scope;
 use crate::{Error, Result, Store, Tx, args};
-
-/// What kind of thing a change or an audit event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The whole configuration (a revision of it).
-    Config,
-    /// Settings of the deployment.
-    Settings,
-    /// An API.
-    Api,
-    /// A meter.
-    Meter,
-    /// A product.
-    Product,
-    /// A plan.
-    Plan,
-    /// A published version of a plan.
-    PlanVersion,
-    /// An encrypted secret.
-    Secret,
-    /// An account.
-    Account,
-    /// A member of an account.
-    Member,
-    /// An invitation.
-    Invitation,
-    /// A person who logs in.
-    User,
-    /// A token of the Admin API.
-    Token,
-    /// A consumer.
-    Consumer,
-    /// A credential.
-    Credential,
-    /// A subscription.
-    Subscription,
-    /// An invoice.
-    Invoice,
-    /// A credit note.
-    CreditNote,
-    /// A payment.
-    Payment,
-    /// A billing run.
-    BillingRun,
-    /// A tax rate, coupon or other object of money.
-    Money,
-    /// A gateway node.
-    Node,
-}
-
-const KINDS: [(Kind, &str); 22] = [
-    (Kind::Config, "config"),
-    (Kind::Settings, "settings"),
-    (Kind::Api, "api"),
-    (Kind::Meter, "meter"),
-    (Kind::Product, "product"),
-    (Kind::Plan, "plan"),
-    (Kind::PlanVersion, "plan_version"),
-    (Kind::Secret, "secret"),
-    (Kind::Account, "account"),
-    (Kind::Member, "member"),
-    (Kind::Invitation, "invitation"),
-    (Kind::User, "user"),
-    (Kind::Token, "token"),
-    (Kind::Consumer, "consumer"),
-    (Kind::Credential, "credential"),
-    (Kind::Subscription, "subscription"),
-    (Kind::Invoice, "invoice"),
-    (Kind::CreditNote, "credit_note"),
-    (Kind::Payment, "payment"),
-    (Kind::BillingRun, "billing_run"),
-    (Kind::Money, "money"),
-    (Kind::Node, "node"),
-];
-
-impl Kind {
-    /// The name in the database and in answers.
-    pub fn as_str(self) -> &'static str {
-        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
-    }
-}
-
-impl Kind {
-    /// Whether the gateways serve from things of this kind.
-    fn is_served(self) -> bool {
-        match self {
-            Self::Settings | Self::Api | Self::Meter | Self::Product | Self::Plan | Self::PlanVersion | Self::Secret => true,
-            Self::Account | Self::Consumer | Self::Credential | Self::Subscription => true,
-            Self::Config | Self::Member | Self::Invitation | Self::User | Self::Token | Self::Invoice | Self::CreditNote => false,
-            Self::Payment | Self::BillingRun | Self::Money | Self::Node => false,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind).ok_or_else(|| UnknownName(text.to_owned()))
-    }
-}
-
-/// A text that names no member of a closed set.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown name {0:?}")]
-pub struct UnknownName(pub String);
 
 /// Who makes a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,17 +32,29 @@ pub struct Actor {
 impl Actor {
     /// A job of the platform itself.
     pub fn system(job: &str) -> Self {
-        Self { kind: "system".to_owned(), id: job.to_owned(), address: None }
+        Self {
+            kind: "system".to_owned(),
+            id: job.to_owned(),
+            address: None,
+        }
     }
 
     /// A person.
     pub fn user(id: domain::ids::UserId) -> Self {
-        Self { kind: "user".to_owned(), id: id.to_string(), address: None }
+        Self {
+            kind: "user".to_owned(),
+            id: id.to_string(),
+            address: None,
+        }
     }
 
     /// A token of the Admin API.
     pub fn token(id: domain::ids::TokenId) -> Self {
-        Self { kind: "token".to_owned(), id: id.to_string(), address: None }
+        Self {
+            kind: "token".to_owned(),
+            id: id.to_string(),
+            address: None,
+        }
     }
 
     /// The same actor with the address that the request came from.
@@ -223,7 +121,14 @@ impl Store {
     pub async fn change(&self, actor: Actor, now: Timestamp) -> Result<ControlTx> {
         let mut tx = self.control.write().await?;
         tx.lock("control").await?;
-        Ok(ControlTx { tx, actor, now, scope: Scope::All, changes: BTreeSet::new(), events: Vec::new() })
+        Ok(ControlTx {
+            tx,
+            actor,
+            now,
+            scope: Scope::All,
+            changes: BTreeSet::new(),
+            events: Vec::new(),
+        })
     }
 
     /// The newest revision.
@@ -231,11 +136,15 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn revision(&self) -> Result<i64> {
-        Ok(self.control.scalar("SELECT n FROM revision", args![]).await?.unwrap_or(0))
+        Ok(self
+            .control
+            .scalar("SELECT n FROM revision", args![])
+            .await?
+            .unwrap_or(0))
     }
 
     /// What changed after the revision `after`, in order; `None` when the feed does not reach back that far and the
-    /// caller needs everything.
+    /// caller needs everything. A revision is never cut: the last one may bring the answer above `limit` rows.
     ///
     /// # Errors
     /// See [`Error`].
@@ -247,11 +156,20 @@ impl Store {
         }
         let rows = tx
             .rows(
-                "SELECT revision, kind, id FROM config_changes WHERE revision > $1 ORDER BY revision, kind, id LIMIT $2",
+                "SELECT revision, kind, id FROM config_changes
+                 WHERE revision > $1 AND revision <= (SELECT MAX(r.revision) FROM
+                    (SELECT revision FROM config_changes WHERE revision > $1 ORDER BY revision LIMIT $2) r)
+                 ORDER BY revision, kind, id",
                 args![after, limit],
             )
             .await?;
-        let changes = rows.iter().map(|row| Ok(Change { revision: row.get("revision")?, kind: row.parse("kind")?, id: row.get("id")? }));
+        let changes = rows.iter().map(|row| {
+            Ok(Change {
+                revision: row.get("revision")?,
+                kind: row.parse("kind")?,
+                id: row.get("id")?,
+            })
+        });
         changes.collect::<Result<_>>().map(Some)
     }
 
@@ -267,7 +185,9 @@ impl Store {
             args![before],
         )
         .await?;
-        let gone = tx.execute("DELETE FROM config_changes WHERE changed_at < $1", args![before]).await?;
+        let gone = tx
+            .execute("DELETE FROM config_changes WHERE changed_at < $1", args![before])
+            .await?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -301,7 +221,10 @@ impl ControlTx {
     /// # Errors
     /// See [`Error`].
     pub async fn next_revision(&mut self) -> Result<i64> {
-        self.tx.scalar("SELECT n + 1 FROM revision", args![]).await?.ok_or(Error::Missing("revision"))
+        self.tx
+            .scalar("SELECT n + 1 FROM revision", args![])
+            .await?
+            .ok_or(Error::Missing("revision"))
     }
 
     /// Audits a change, and notes it for the gateways when they serve from things of this kind.
@@ -336,15 +259,21 @@ impl ControlTx {
     /// # Errors
     /// See [`Error`]; nothing is changed then.
     pub async fn commit(mut self) -> Result<Option<i64>> {
-        for event in std::mem::take(&mut self.events) {
-            audit::append(&mut self.tx, Entry { at: self.now, actor: &self.actor, event: &event }).await?;
-        }
+        let entry = Entry {
+            at: self.now,
+            actor: &self.actor,
+            events: &self.events,
+        };
+        audit::append(&mut self.tx, &entry).await?;
         if self.changes.is_empty() {
             self.tx.commit().await?;
             return Ok(None);
         }
         // Nobody else can see a higher revision before this one is committed: the row stays locked until then.
-        let raised: Option<i64> = self.tx.scalar("UPDATE revision SET n = n + 1 RETURNING n", args![]).await?;
+        let raised: Option<i64> = self
+            .tx
+            .scalar("UPDATE revision SET n = n + 1 RETURNING n", args![])
+            .await?;
         let revision = raised.ok_or(Error::Missing("revision"))?;
         for (kind, id) in std::mem::take(&mut self.changes) {
             self.tx

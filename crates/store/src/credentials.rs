@@ -85,7 +85,9 @@ impl FromRow for Credential {
             hash: row.get("secret_hash")?,
             prefix: row.get("prefix")?,
             last4: row.get("last4")?,
-            mode: row.word("mode", |word| [Mode::Live, Mode::Test].into_iter().find(|mode| mode.as_str() == word))?,
+            mode: row.word("mode", |word| {
+                [Mode::Live, Mode::Test].into_iter().find(|mode| mode.as_str() == word)
+            })?,
             name: row.get("name")?,
             scopes: row.json("scopes_json")?,
             products: row.json("products_json")?,
@@ -100,7 +102,8 @@ impl FromRow for Credential {
 }
 
 const BY_ID: &str = "SELECT * FROM credentials WHERE id = $1 AND ($2 IS NULL OR account_id = $2)";
-const OF_CONSUMER: &str = "SELECT * FROM credentials WHERE consumer_id = $1 AND ($2 IS NULL OR account_id = $2) AND ($3 IS NULL OR id > $3)
+const OF_CONSUMER: &str =
+    "SELECT * FROM credentials WHERE consumer_id = $1 AND ($2 IS NULL OR account_id = $2) AND ($3 IS NULL OR id > $3)
     ORDER BY id LIMIT $4";
 const LIVE: &str = "SELECT c.* FROM credentials c JOIN consumers o ON o.id = c.consumer_id
     WHERE (c.revoked_at IS NULL OR c.revoked_at > $1) AND o.deleted_at IS NULL AND ($2 IS NULL OR c.id > $2) ORDER BY c.id LIMIT $3";
@@ -119,7 +122,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn credential_by_hash(&self, hash: KeyHash) -> Result<Option<Credential>> {
-        self.control.one("SELECT * FROM credentials WHERE secret_hash = $1", args![hash]).await
+        self.control
+            .one("SELECT * FROM credentials WHERE secret_hash = $1", args![hash])
+            .await
     }
 
     /// All credentials of a consumer, revoked ones too, oldest first.
@@ -127,7 +132,12 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn credentials(&self, scope: Scope, consumer: ConsumerId, page: &Page) -> Result<Vec<Credential>> {
-        self.control.all(OF_CONSUMER, args![consumer, scope.account(), page.after(), page.limit()]).await
+        self.control
+            .all(
+                OF_CONSUMER,
+                args![consumer, scope.account(), page.after(), page.limit()],
+            )
+            .await
     }
 
     /// What a gateway needs: credentials that are not yet revoked at `now`, expired ones too (they get an answer of their
@@ -194,7 +204,12 @@ impl ControlTx {
     /// # Errors
     /// [`Error::Missing`] when the scope holds no such credential, [`Error::State`] when it is revoked or rotated already,
     /// [`Error::Conflict`] on `credentials(secret_hash)`.
-    pub async fn rotate_credential(&mut self, old: CredentialId, new: &NewCredential, until: Timestamp) -> Result<Credential> {
+    pub async fn rotate_credential(
+        &mut self,
+        old: CredentialId,
+        new: &NewCredential,
+        until: Timestamp,
+    ) -> Result<Credential> {
         let before = self.credential(old).await?.ok_or(Error::Missing("credential"))?;
         if before.consumer_id != new.consumer_id {
             return Err(Error::Missing("credential"));
@@ -216,14 +231,31 @@ impl ControlTx {
         if before.revoked_at.is_some_and(|earlier| earlier <= at) {
             return Ok(before);
         }
-        self.execute("UPDATE credentials SET revoked_at = $2 WHERE id = $1", args![id, at]).await?;
-        let after = Credential { revoked_at: Some(at), ..before.clone() };
+        self.execute("UPDATE credentials SET revoked_at = $2 WHERE id = $1", args![id, at])
+            .await?;
+        let after = Credential {
+            revoked_at: Some(at),
+            ..before.clone()
+        };
         let (account, before, after_ref) = (Some(before.account_id), Some(&before), Some(&after));
-        self.note("revoke", Note { kind: Kind::Credential, id: id.to_string(), account, before, after: after_ref })?;
+        self.note(
+            "revoke",
+            Note {
+                kind: Kind::Credential,
+                id: id.to_string(),
+                account,
+                before,
+                after: after_ref,
+            },
+        )?;
         Ok(after)
     }
 
-    async fn insert_credential(&mut self, new: &NewCredential, rotated_from: Option<CredentialId>) -> Result<Credential> {
+    async fn insert_credential(
+        &mut self,
+        new: &NewCredential,
+        rotated_from: Option<CredentialId>,
+    ) -> Result<Credential> {
         let consumer = self.consumer_in_force(new.consumer_id).await?;
         let now = self.now();
         self.execute(
@@ -238,7 +270,13 @@ impl ControlTx {
         )
         .await?;
         let after = self.credential(new.id).await?.ok_or(Error::Missing("credential"))?;
-        let note = Note { kind: Kind::Credential, id: new.id.to_string(), account: Some(consumer.account_id), before: None, after: Some(&after) };
+        let note = Note {
+            kind: Kind::Credential,
+            id: new.id.to_string(),
+            account: Some(consumer.account_id),
+            before: None,
+            after: Some(&after),
+        };
         self.note("create", note)?;
         Ok(after)
     }

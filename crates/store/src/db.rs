@@ -41,10 +41,14 @@ enum Connection {
 macro_rules! on_reader {
     ($db:expr, $sql:expr, $args:expr, $method:ident, $map:expr) => {
         match &$db.0 {
-            Pool::Sqlite { readers, .. } => {
-                sqlx::query_with($sql, sqlite_arguments($args)?).$method(readers).await.map($map(Row::Sqlite))
-            }
-            Pool::Postgres(pool) => sqlx::query_with($sql, postgres_arguments($args)?).$method(pool).await.map($map(Row::Postgres)),
+            Pool::Sqlite { readers, .. } => sqlx::query_with($sql, sqlite_arguments($args)?)
+                .$method(readers)
+                .await
+                .map($map(Row::Sqlite)),
+            Pool::Postgres(pool) => sqlx::query_with($sql, postgres_arguments($args)?)
+                .$method(pool)
+                .await
+                .map($map(Row::Postgres)),
         }
     };
 }
@@ -52,12 +56,14 @@ macro_rules! on_reader {
 macro_rules! on_tx {
     ($tx:expr, $sql:expr, $args:expr, $method:ident, $map:expr) => {
         match &mut $tx.0 {
-            Connection::Sqlite(tx) => {
-                sqlx::query_with($sql, sqlite_arguments($args)?).$method(&mut **tx).await.map($map(Row::Sqlite))
-            }
-            Connection::Postgres(tx) => {
-                sqlx::query_with($sql, postgres_arguments($args)?).$method(&mut **tx).await.map($map(Row::Postgres))
-            }
+            Connection::Sqlite(tx) => sqlx::query_with($sql, sqlite_arguments($args)?)
+                .$method(&mut **tx)
+                .await
+                .map($map(Row::Sqlite)),
+            Connection::Postgres(tx) => sqlx::query_with($sql, postgres_arguments($args)?)
+                .$method(&mut **tx)
+                .await
+                .map($map(Row::Postgres)),
         }
     };
 }
@@ -198,11 +204,15 @@ impl Tx {
     pub async fn execute(&mut self, sql: impl SqlSafeStr, args: Vec<Value>) -> Result<u64> {
         match &mut self.0 {
             Connection::Sqlite(tx) => {
-                let done = sqlx::query_with(sql, sqlite_arguments(args)?).execute(&mut **tx).await?;
+                let done = sqlx::query_with(sql, sqlite_arguments(args)?)
+                    .execute(&mut **tx)
+                    .await?;
                 Ok(done.rows_affected())
             }
             Connection::Postgres(tx) => {
-                let done = sqlx::query_with(sql, postgres_arguments(args)?).execute(&mut **tx).await?;
+                let done = sqlx::query_with(sql, postgres_arguments(args)?)
+                    .execute(&mut **tx)
+                    .await?;
                 Ok(done.rows_affected())
             }
         }

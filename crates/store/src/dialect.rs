@@ -40,7 +40,10 @@ pub enum Dialect {
 
 /// Opens a SQLite file: a pool of one writer, then a pool of readers.
 pub(crate) async fn open_sqlite(file: &Path) -> Result<(SqlitePool, SqlitePool)> {
-    let failed = |source| Error::Open { place: file.display().to_string(), source };
+    let failed = |source| Error::Open {
+        place: file.display().to_string(),
+        source,
+    };
     let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
@@ -69,9 +72,15 @@ pub(crate) async fn open_sqlite(file: &Path) -> Result<(SqlitePool, SqlitePool)>
 /// Opens a pool on a Postgres server.
 pub(crate) async fn open_postgres(url: &str) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url)
-        .map_err(|source| Error::Open { place: "the Postgres URL".to_owned(), source })?
+        .map_err(|source| Error::Open {
+            place: "the Postgres URL".to_owned(),
+            source,
+        })?
         .application_name("tollgate")
-        .options([("idle_in_transaction_session_timeout", "60s"), ("client_min_messages", "warning")]);
+        .options([
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("client_min_messages", "warning"),
+        ]);
     let place = format!("{}:{}", options.get_host(), options.get_port());
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
@@ -90,7 +99,10 @@ pub(crate) fn classify(error: sqlx::Error) -> Error {
         };
     };
     match cause.kind() {
-        ErrorKind::UniqueViolation => Error::Conflict { constraint: constraint(cause.as_ref()), source: error },
+        ErrorKind::UniqueViolation => Error::Conflict {
+            constraint: constraint(cause.as_ref()),
+            source: error,
+        },
         ErrorKind::ForeignKeyViolation => Error::Reference(error),
         ErrorKind::CheckViolation | ErrorKind::NotNullViolation => Error::Check(error),
         _ => by_code(error),
@@ -99,15 +111,23 @@ pub(crate) fn classify(error: sqlx::Error) -> Error {
 
 fn by_code(error: sqlx::Error) -> Error {
     let (code, message) = match error.as_database_error() {
-        Some(cause) => (cause.code().unwrap_or_default().into_owned(), cause.message().to_owned()),
+        Some(cause) => (
+            cause.code().unwrap_or_default().into_owned(),
+            cause.message().to_owned(),
+        ),
         None => return Error::Database(error),
     };
     // SQLite: 1811 is SQLITE_CONSTRAINT_TRIGGER; 5 and 6 are busy and locked, 261, 517 and 773 their extended forms.
     // Postgres: TG001 is raised by our own triggers; 40001 and 40P01 are serialisation failure and deadlock, 55P03 a lock
     // that was not available, 57P01 to 57P03 a server that is going down or coming up.
     match code.as_str() {
-        "1811" | "TG001" => Error::Immutable { reason: message, source: error },
-        "5" | "6" | "261" | "517" | "773" | "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" => Error::Busy(error),
+        "1811" | "TG001" => Error::Immutable {
+            reason: message,
+            source: error,
+        },
+        "5" | "6" | "261" | "517" | "773" | "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" => {
+            Error::Busy(error)
+        }
         _ => Error::Database(error),
     }
 }
@@ -116,9 +136,16 @@ fn by_code(error: sqlx::Error) -> Error {
 fn constraint(cause: &dyn DatabaseError) -> String {
     if let Some(postgres) = cause.try_downcast_ref::<PgDatabaseError>() {
         // The words around the parentheses follow the server's language, the columns do not.
-        let columns = postgres.detail().and_then(|detail| detail.split_once('(')).and_then(|(_, rest)| rest.split_once(")="));
+        let columns = postgres
+            .detail()
+            .and_then(|detail| detail.split_once('('))
+            .and_then(|(_, rest)| rest.split_once(")="));
         return match columns {
-            Some((columns, _)) => format!("{}({})", postgres.table().unwrap_or_default(), columns.replace(", ", ",")),
+            Some((columns, _)) => format!(
+                "{}({})",
+                postgres.table().unwrap_or_default(),
+                columns.replace(", ", ",")
+            ),
             None => postgres.constraint().unwrap_or_default().to_owned(),
         };
     }
@@ -132,5 +159,9 @@ fn constraint(cause: &dyn DatabaseError) -> String {
             columns.push(column);
         }
     }
-    if columns.is_empty() { list.to_owned() } else { format!("{table}({})", columns.join(",")) }
+    if columns.is_empty() {
+        list.to_owned()
+    } else {
+        format!("{table}({})", columns.join(","))
+    }
 }

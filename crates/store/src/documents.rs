@@ -13,11 +13,21 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn document(&self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>> {
-        self.control.scalar("SELECT body FROM documents WHERE hash = $1", args![hash]).await
+        self.control
+            .scalar("SELECT body FROM documents WHERE hash = $1", args![hash])
+            .await
     }
 }
 
 impl ControlTx {
+    /// As [`Store::document`], seeing this transaction's own changes.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn document(&mut self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>> {
+        self.scalar("SELECT body FROM documents WHERE hash = $1", args![hash]).await
+    }
+
     /// Stores a document unless it is there already, and returns its hash.
     ///
     /// # Errors

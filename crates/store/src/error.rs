@@ -120,8 +120,14 @@ impl Error {
         }
     }
 
-    pub(crate) fn decode(column: impl ToString, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Decode { column: column.to_string(), source: source.into() }
+    pub(crate) fn decode(
+        column: &(impl ToString + ?Sized),
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Decode {
+            column: column.to_string(),
+            source: source.into(),
+        }
     }
 }
 

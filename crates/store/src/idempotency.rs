@@ -42,7 +42,10 @@ impl FromRow for Known {
     fn from_row(row: &Row) -> Result<Self> {
         let status: Option<u16> = row.get("status")?;
         let body: Option<String> = row.get("body")?;
-        Ok(Self { request_hash: row.get("request_hash")?, answer: status.map(|status| (status, body.unwrap_or_default())) })
+        Ok(Self {
+            request_hash: row.get("request_hash")?,
+            answer: status.map(|status| (status, body.unwrap_or_default())),
+        })
     }
 }
 
@@ -76,7 +79,10 @@ impl Store {
         Ok(match known {
             _ if made > 0 => Claim::First,
             Some(known) if known.request_hash != key.request_hash => Claim::Mismatch,
-            Some(Known { answer: Some((status, body)), .. }) => Claim::Answered { status, body },
+            Some(Known {
+                answer: Some((status, body)),
+                ..
+            }) => Claim::Answered { status, body },
             Some(_) | None => Claim::Running,
         })
     }
@@ -115,6 +121,8 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn prune_idempotent(&self, now: Timestamp) -> Result<u64> {
-        self.control.execute("DELETE FROM idempotency_keys WHERE expires_at <= $1", args![now]).await
+        self.control
+            .execute("DELETE FROM idempotency_keys WHERE expires_at <= $1", args![now])
+            .await
     }
 }

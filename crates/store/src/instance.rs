@@ -62,6 +62,14 @@ impl Store {
 }
 
 impl ControlTx {
+    /// The settings, seeing this transaction's own changes; `None` before [`Store::ensure_instance`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn settings(&mut self) -> Result<Option<Json>> {
+        Ok(self.one::<Instance>(SELECT, args![]).await?.map(|instance| instance.settings))
+    }
+
     /// Replaces the settings; equal ones change nothing. Returns whether they changed.
     ///
     /// # Errors
@@ -72,8 +80,18 @@ impl ControlTx {
             return Ok(false);
         }
         let now = self.now();
-        self.execute("UPDATE instance SET settings_json = $1, updated_at = $2", args![settings, now]).await?;
-        let note = Note { kind: Kind::Settings, id: "settings".to_owned(), account: None, before: Some(&before.settings), after: Some(settings) };
+        self.execute(
+            "UPDATE instance SET settings_json = $1, updated_at = $2",
+            args![settings, now],
+        )
+        .await?;
+        let note = Note {
+            kind: Kind::Settings,
+            id: "settings".to_owned(),
+            account: None,
+            before: Some(&before.settings),
+            after: Some(settings),
+        };
         self.note("update", note)?;
         Ok(true)
     }

@@ -65,7 +65,13 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn invitations(&self, scope: Scope, account: Option<AccountId>, now: Timestamp, page: &Page) -> Result<Vec<Invitation>> {
+    pub async fn invitations(
+        &self,
+        scope: Scope,
+        account: Option<AccountId>,
+        now: Timestamp,
+        page: &Page,
+    ) -> Result<Vec<Invitation>> {
         self.control
             .all(
                 "SELECT * FROM invitations
@@ -100,7 +106,15 @@ impl ControlTx {
         self.execute(
             "INSERT INTO invitations (id, account_id, email, roles_json, secret_hash, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            args![new.id, new.account_id, new.email.trim(), serde_json::to_string(&new.roles)?, new.secret_hash, now, new.expires_at],
+            args![
+                new.id,
+                new.account_id,
+                new.email.trim(),
+                serde_json::to_string(&new.roles)?,
+                new.secret_hash,
+                now,
+                new.expires_at
+            ],
         )
         .await?;
         let after = Invitation {
@@ -112,7 +126,13 @@ impl ControlTx {
             expires_at: new.expires_at,
             accepted_at: None,
         };
-        let note = Note { kind: Kind::Invitation, id: new.id.to_string(), account: new.account_id, before: None, after: Some(&after) };
+        let note = Note {
+            kind: Kind::Invitation,
+            id: new.id.to_string(),
+            account: new.account_id,
+            before: None,
+            after: Some(&after),
+        };
         self.note("create", note)?;
         Ok(after)
     }
@@ -123,11 +143,26 @@ impl ControlTx {
     /// [`Error::Missing`] when it is unknown, used or expired.
     pub async fn accept_invitation(&mut self, secret: KeyHash) -> Result<Invitation> {
         let now = self.now();
-        let before: Invitation = self.one(OPEN, args![secret, now]).await?.ok_or(Error::Missing("invitation"))?;
-        self.execute("UPDATE invitations SET accepted_at = $2 WHERE id = $1", args![before.id, now]).await?;
-        let after = Invitation { accepted_at: Some(now), ..before.clone() };
-        let note =
-            Note { kind: Kind::Invitation, id: before.id.to_string(), account: before.account_id, before: Some(&before), after: Some(&after) };
+        let before: Invitation = self
+            .one(OPEN, args![secret, now])
+            .await?
+            .ok_or(Error::Missing("invitation"))?;
+        self.execute(
+            "UPDATE invitations SET accepted_at = $2 WHERE id = $1",
+            args![before.id, now],
+        )
+        .await?;
+        let after = Invitation {
+            accepted_at: Some(now),
+            ..before.clone()
+        };
+        let note = Note {
+            kind: Kind::Invitation,
+            id: before.id.to_string(),
+            account: before.account_id,
+            before: Some(&before),
+            after: Some(&after),
+        };
         self.note("accept", note)?;
         Ok(after)
     }
@@ -139,11 +174,20 @@ impl ControlTx {
     pub async fn withdraw_invitation(&mut self, id: InvitationId) -> Result<bool> {
         let scope = self.scope().account();
         let found: Option<Invitation> = self
-            .one("SELECT * FROM invitations WHERE id = $1 AND ($2 IS NULL OR account_id = $2) AND accepted_at IS NULL", args![id, scope])
+            .one(
+                "SELECT * FROM invitations WHERE id = $1 AND ($2 IS NULL OR account_id = $2) AND accepted_at IS NULL",
+                args![id, scope],
+            )
             .await?;
         let Some(before) = found else { return Ok(false) };
         self.execute("DELETE FROM invitations WHERE id = $1", args![id]).await?;
-        let note = Note { kind: Kind::Invitation, id: id.to_string(), account: before.account_id, before: Some(&before), after: None };
+        let note = Note {
+            kind: Kind::Invitation,
+            id: id.to_string(),
+            account: before.account_id,
+            before: Some(&before),
+            after: None,
+        };
         self.note("withdraw", note)?;
         Ok(true)
     }

@@ -33,6 +33,7 @@ mod error;
 mod idempotency;
 mod instance;
 mod invitations;
+mod kind;
 pub mod ledger;
 mod members;
 mod migrate;
@@ -56,7 +57,7 @@ pub use accounts::{Account, AccountFields};
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
 pub use config_revisions::ConfigRevision;
 pub use consumers::{Consumer, NewConsumer};
-pub use control::{Actor, AuditEvent, Change, ControlTx, Kind, UnknownName};
+pub use control::{Actor, AuditEvent, Change, ControlTx};
 pub use credentials::{Credential, NewCredential};
 pub use db::{Db, Tx, retrying};
 pub use dialect::Dialect;
@@ -64,6 +65,7 @@ pub use error::{Error, Result};
 pub use idempotency::{Claim, IdempotencyKey};
 pub use instance::Instance;
 pub use invitations::{Invitation, NewInvitation};
+pub use kind::{Kind, UnknownName};
 pub use members::{AccountRole, Member, Membership};
 pub use migrate::{Area, Migration, migrations};
 pub use objects::{Object, ObjectFields, ObjectKind};
@@ -117,7 +119,10 @@ impl Location {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Self::Postgres(text.to_owned());
         }
-        let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or(text);
+        let path = text
+            .strip_prefix("sqlite://")
+            .or_else(|| text.strip_prefix("sqlite:"))
+            .unwrap_or(text);
         Self::Directory(PathBuf::from(path))
     }
 }
@@ -138,7 +143,10 @@ impl Store {
             }
             Location::Postgres(url) => {
                 let db = Db::postgres(url).await?;
-                Ok(Self { control: db.clone(), ledger: db })
+                Ok(Self {
+                    control: db.clone(),
+                    ledger: db,
+                })
             }
         }
     }
@@ -159,5 +167,8 @@ impl Store {
 fn private_directory(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| Error::Directory { place: path.display().to_string(), source })
+    made.map_err(|source| Error::Directory {
+        place: path.display().to_string(),
+        source,
+    })
 }

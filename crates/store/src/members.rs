@@ -34,7 +34,9 @@ impl AccountRole {
 
     /// The role of a name.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Owner, Self::Developer, Self::Billing, Self::Viewer].into_iter().find(|role| role.as_str() == word)
+        [Self::Owner, Self::Developer, Self::Billing, Self::Viewer]
+            .into_iter()
+            .find(|role| role.as_str() == word)
     }
 }
 
@@ -81,7 +83,11 @@ pub struct Membership {
 
 impl FromRow for Membership {
     fn from_row(row: &Row) -> Result<Self> {
-        Ok(Self { account_id: row.get("account_id")?, account_name: row.get("name")?, role: row.word("role", AccountRole::from_word)? })
+        Ok(Self {
+            account_id: row.get("account_id")?,
+            account_name: row.get("name")?,
+            role: row.word("role", AccountRole::from_word)?,
+        })
     }
 }
 
@@ -150,7 +156,13 @@ impl ControlTx {
         )
         .await?;
         let after = self.member(account, user).await?.ok_or(Error::Missing("member"))?;
-        let note = Note { kind: Kind::Member, id: user.to_string(), account: Some(account), before: before.as_ref(), after: Some(&after) };
+        let note = Note {
+            kind: Kind::Member,
+            id: user.to_string(),
+            account: Some(account),
+            before: before.as_ref(),
+            after: Some(&after),
+        };
         self.note("set", note)?;
         Ok(after)
     }
@@ -162,15 +174,35 @@ impl ControlTx {
     pub async fn remove_member(&mut self, account: AccountId, user: UserId) -> Result<()> {
         let before = self.member(account, user).await?.ok_or(Error::Missing("member"))?;
         self.keep_an_owner(Some(&before)).await?;
-        self.execute("DELETE FROM members WHERE account_id = $1 AND user_id = $2", args![account, user]).await?;
-        let note = Note { kind: Kind::Member, id: user.to_string(), account: Some(account), before: Some(&before), after: None };
+        self.execute(
+            "DELETE FROM members WHERE account_id = $1 AND user_id = $2",
+            args![account, user],
+        )
+        .await?;
+        let note = Note {
+            kind: Kind::Member,
+            id: user.to_string(),
+            account: Some(account),
+            before: Some(&before),
+            after: None,
+        };
         self.note("remove", note)
     }
 
     async fn keep_an_owner(&mut self, member: Option<&Member>) -> Result<()> {
-        let Some(owner) = member.filter(|member| member.role == AccountRole::Owner) else { return Ok(()) };
-        let owners: Option<i64> =
-            self.scalar("SELECT COUNT(*) FROM members WHERE account_id = $1 AND role = 'owner'", args![owner.account_id]).await?;
-        if owners.unwrap_or(0) > 1 { Ok(()) } else { Err(Error::State("an account keeps at least one owner".to_owned())) }
+        let Some(owner) = member.filter(|member| member.role == AccountRole::Owner) else {
+            return Ok(());
+        };
+        let owners: Option<i64> = self
+            .scalar(
+                "SELECT COUNT(*) FROM members WHERE account_id = $1 AND role = 'owner'",
+                args![owner.account_id],
+            )
+            .await?;
+        if owners.unwrap_or(0) > 1 {
+            Ok(())
+        } else {
+            Err(Error::State("an account keeps at least one owner".to_owned()))
+        }
     }
 }

@@ -102,7 +102,10 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn schema_version(&self, area: Area) -> Result<i64> {
-        Ok(applied(self.area(area), area).await?.last().map_or(0, |(version, _)| *version))
+        Ok(applied(self.area(area), area)
+            .await?
+            .last()
+            .map_or(0, |(version, _)| *version))
     }
 
     fn area(&self, area: Area) -> &Db {
@@ -122,20 +125,36 @@ async fn locked(db: &Db) -> Result<Tx> {
 async fn applied(db: &Db, area: Area) -> Result<Vec<(i64, String)>> {
     let mut tx = locked(db).await?;
     tx.execute(BOOKS, args![]).await?;
-    let rows = tx.rows("SELECT version, checksum FROM schema_migrations WHERE area = $1 ORDER BY version", args![area.name()]).await?;
+    let rows = tx
+        .rows(
+            "SELECT version, checksum FROM schema_migrations WHERE area = $1 ORDER BY version",
+            args![area.name()],
+        )
+        .await?;
     tx.commit().await?;
-    rows.iter().map(|row| Ok((row.get("version")?, row.get("checksum")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.get("version")?, row.get("checksum")?)))
+        .collect()
 }
 
 fn check(area: Area, known: &[Migration], applied: &[(i64, String)]) -> Result<()> {
     let newest = known.last().map_or(0, |step| step.version);
     if let Some((found, _)) = applied.last().filter(|(found, _)| *found > newest) {
-        return Err(Error::Newer { area: area.name(), found: *found, known: newest });
+        return Err(Error::Newer {
+            area: area.name(),
+            found: *found,
+            known: newest,
+        });
     }
     for (index, (version, sum)) in applied.iter().enumerate() {
-        let same = known.get(index).is_some_and(|step| step.version == *version && checksum(step.sql) == *sum);
+        let same = known
+            .get(index)
+            .is_some_and(|step| step.version == *version && checksum(step.sql) == *sum);
         if !same {
-            return Err(Error::Altered { area: area.name(), version: *version });
+            return Err(Error::Altered {
+                area: area.name(),
+                version: *version,
+            });
         }
     }
     Ok(())
@@ -144,7 +163,10 @@ fn check(area: Area, known: &[Migration], applied: &[(i64, String)]) -> Result<(
 async fn apply(db: &Db, area: Area, step: Migration, now: Timestamp) -> Result<()> {
     let mut tx = locked(db).await?;
     let done: Option<i64> = tx
-        .scalar("SELECT version FROM schema_migrations WHERE area = $1 AND version = $2", args![area.name(), step.version])
+        .scalar(
+            "SELECT version FROM schema_migrations WHERE area = $1 AND version = $2",
+            args![area.name(), step.version],
+        )
         .await?;
     if done.is_some() {
         return Ok(());
@@ -164,8 +186,10 @@ fn checksum(sql: &str) -> String {
 
 /// Lower-case hexadecimal text of some bytes.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -37,7 +37,9 @@ impl ObjectKind {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Api, Self::Meter, Self::Product, Self::Plan].into_iter().find(|kind| kind.as_str() == word)
+        [Self::Api, Self::Meter, Self::Product, Self::Plan]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
     }
 
     const fn kind(self) -> Kind {
@@ -178,13 +180,27 @@ impl ControlTx {
                 updated_revision, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $10)",
             args![
-                id, fields.kind.as_str(), &fields.parent, &fields.name, fields.position, &fields.body, fields.document,
-                fields.origin.as_str(), revision, now
+                id,
+                fields.kind.as_str(),
+                &fields.parent,
+                &fields.name,
+                fields.position,
+                &fields.body,
+                fields.document,
+                fields.origin.as_str(),
+                revision,
+                now
             ],
         )
         .await?;
         let after = self.required_object(id).await?;
-        let note = Note { kind: fields.kind.kind(), id: id.to_owned(), account: None, before: None, after: Some(&after) };
+        let note = Note {
+            kind: fields.kind.kind(),
+            id: id.to_owned(),
+            account: None,
+            before: None,
+            after: Some(&after),
+        };
         self.note("create", note)?;
         Ok(after)
     }
@@ -194,7 +210,11 @@ impl ControlTx {
     /// # Errors
     /// [`Error::Missing`] when there is none, [`Error::Conflict`] on a name that is taken.
     pub async fn update_object(&mut self, id: &str, fields: &ObjectFields) -> Result<bool> {
-        let before = self.object(id).await?.filter(|object| object.archived_at.is_none()).ok_or(Error::Missing("object"))?;
+        let before = self
+            .object(id)
+            .await?
+            .filter(|object| object.archived_at.is_none())
+            .ok_or(Error::Missing("object"))?;
         if before.fields == *fields {
             return Ok(false);
         }
@@ -203,12 +223,26 @@ impl ControlTx {
             "UPDATE objects SET parent = $2, name = $3, position = $4, body_json = $5, document_hash = $6, origin = $7,
                 updated_revision = $8, updated_at = $9 WHERE id = $1",
             args![
-                id, &fields.parent, &fields.name, fields.position, &fields.body, fields.document, fields.origin.as_str(), revision, now
+                id,
+                &fields.parent,
+                &fields.name,
+                fields.position,
+                &fields.body,
+                fields.document,
+                fields.origin.as_str(),
+                revision,
+                now
             ],
         )
         .await?;
         let after = self.required_object(id).await?;
-        let note = Note { kind: fields.kind.kind(), id: id.to_owned(), account: None, before: Some(&before), after: Some(&after) };
+        let note = Note {
+            kind: fields.kind.kind(),
+            id: id.to_owned(),
+            account: None,
+            before: Some(&before),
+            after: Some(&after),
+        };
         self.note("update", note)?;
         Ok(true)
     }
@@ -229,7 +263,13 @@ impl ControlTx {
         )
         .await?;
         let after = self.required_object(id).await?;
-        let note = Note { kind: before.fields.kind.kind(), id: id.to_owned(), account: None, before: Some(&before), after: Some(&after) };
+        let note = Note {
+            kind: before.fields.kind.kind(),
+            id: id.to_owned(),
+            account: None,
+            before: Some(&before),
+            after: Some(&after),
+        };
         self.note("archive", note)?;
         Ok(true)
     }

@@ -36,16 +36,23 @@ impl Page {
 
     /// The first page of `limit` rows, held within 1 and [`Page::MAX`].
     pub fn first(limit: u32) -> Self {
-        Self { limit: limit.clamp(1, Self::MAX), after: None }
+        Self {
+            limit: limit.clamp(1, Self::MAX),
+            after: None,
+        }
     }
 
     /// The first page for jobs of the platform that read everything: 10,000 rows.
     pub fn bulk() -> Self {
-        Self { limit: 10_000, after: None }
+        Self {
+            limit: 10_000,
+            after: None,
+        }
     }
 
     /// The page after the row of this id.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "ids are copied, texts are borrowed")]
     pub fn continued(mut self, after: impl ToString) -> Self {
         self.after = Some(after.to_string());
         self

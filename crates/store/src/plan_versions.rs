@@ -127,7 +127,13 @@ impl ControlTx {
             args![id, plan, version.n, text, &version.hash, version.revision, version.published_at],
         )
         .await?;
-        let note = Note { kind: Kind::PlanVersion, id: id.to_string(), account: None, before: None, after: Some(&version) };
+        let note = Note {
+            kind: Kind::PlanVersion,
+            id: id.to_string(),
+            account: None,
+            before: None,
+            after: Some(&version),
+        };
         self.note("publish", note)?;
         Ok(version)
     }

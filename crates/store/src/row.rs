@@ -103,7 +103,9 @@ impl Row {
     pub fn json_opt<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         match self.get::<Option<String>>(name)? {
             None => Ok(None),
-            Some(text) => serde_json::from_str(&text).map(Some).map_err(|error| Error::decode(name, error)),
+            Some(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| Error::decode(name, error)),
         }
     }
 
@@ -124,7 +126,7 @@ impl Row {
             (Self::Postgres(row), At::Name(name)) => row.try_get_raw(name).map(|value| value.is_null()),
             (Self::Postgres(row), At::Index(index)) => row.try_get_raw(index).map(|value| value.is_null()),
         };
-        null.map_err(|error| Error::decode(at, error))
+        null.map_err(|error| Error::decode(&at, error))
     }
 }
 
@@ -133,7 +135,9 @@ where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    String::from_column(row, at)?.parse().map_err(|error: T::Err| Error::decode(at, error))
+    String::from_column(row, at)?
+        .parse()
+        .map_err(|error: T::Err| Error::decode(&at, error))
 }
 
 macro_rules! columns {
@@ -142,7 +146,7 @@ macro_rules! columns {
             fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
                 // The SQLite driver reads a NULL number as 0 and a NULL text as empty; Postgres refuses.
                 if row.is_null(at)? {
-                    return Err(Error::decode(at, "unexpected null"));
+                    return Err(Error::decode(&at, "unexpected null"));
                 }
                 match (row, at) {
                     (Row::Sqlite(row), At::Name(name)) => row.try_get(name),
@@ -150,7 +154,7 @@ macro_rules! columns {
                     (Row::Postgres(row), At::Name(name)) => row.try_get(name),
                     (Row::Postgres(row), At::Index(index)) => row.try_get(index),
                 }
-                .map_err(|error| Error::decode(at, error))
+                .map_err(|error| Error::decode(&at, error))
             }
         }
     )*};
@@ -162,7 +166,7 @@ macro_rules! narrowed {
     ($($type:ty),*) => {$(
         impl FromColumn for $type {
             fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
-                <$type>::try_from(i64::from_column(row, at)?).map_err(|error| Error::decode(at, error))
+                <$type>::try_from(i64::from_column(row, at)?).map_err(|error| Error::decode(&at, error))
             }
         }
     )*};
@@ -178,7 +182,7 @@ impl FromColumn for Timestamp {
 
 impl FromColumn for serde_json::Value {
     fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
-        serde_json::from_str(&String::from_column(row, at)?).map_err(|error| Error::decode(at, error))
+        serde_json::from_str(&String::from_column(row, at)?).map_err(|error| Error::decode(&at, error))
     }
 }
 
@@ -191,12 +195,18 @@ impl FromColumn for domain::key::KeyHash {
 impl<const N: usize> FromColumn for [u8; N] {
     fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
         let bytes = Vec::<u8>::from_column(row, at)?;
-        bytes.try_into().map_err(|_| Error::decode(at, format!("not {N} bytes")))
+        bytes
+            .try_into()
+            .map_err(|_| Error::decode(&at, format!("not {N} bytes")))
     }
 }
 
 impl<T: FromColumn> FromColumn for Option<T> {
     fn from_column(row: &Row, at: At<'_>) -> Result<Self> {
-        if row.is_null(at)? { Ok(None) } else { T::from_column(row, at).map(Some) }
+        if row.is_null(at)? {
+            Ok(None)
+        } else {
+            T::from_column(row, at).map(Some)
+        }
     }
 }

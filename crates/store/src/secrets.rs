@@ -9,7 +9,9 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.control.scalar("SELECT ciphertext FROM secrets WHERE name = $1", args![name]).await
+        self.control
+            .scalar("SELECT ciphertext FROM secrets WHERE name = $1", args![name])
+            .await
     }
 
     /// Names and ciphertexts of all secrets, by name.
@@ -17,8 +19,13 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn secrets(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let rows = self.control.rows("SELECT name, ciphertext FROM secrets ORDER BY name", args![]).await?;
-        rows.iter().map(|row| Ok((row.get("name")?, row.get("ciphertext")?))).collect()
+        let rows = self
+            .control
+            .rows("SELECT name, ciphertext FROM secrets ORDER BY name", args![])
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.get("name")?, row.get("ciphertext")?)))
+            .collect()
     }
 }
 
@@ -28,7 +35,8 @@ impl ControlTx {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn secret(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.scalar("SELECT ciphertext FROM secrets WHERE name = $1", args![name]).await
+        self.scalar("SELECT ciphertext FROM secrets WHERE name = $1", args![name])
+            .await
     }
 
     /// Stores or replaces a secret. The audit log says that it was set, never what it is.
@@ -43,7 +51,16 @@ impl ControlTx {
             args![name, ciphertext, now],
         )
         .await?;
-        self.note::<()>("set", Note { kind: Kind::Secret, id: name.to_owned(), account: None, before: None, after: None })
+        self.note::<()>(
+            "set",
+            Note {
+                kind: Kind::Secret,
+                id: name.to_owned(),
+                account: None,
+                before: None,
+                after: None,
+            },
+        )
     }
 
     /// Deletes a secret. Returns whether there was one.
@@ -53,7 +70,16 @@ impl ControlTx {
     pub async fn delete_secret(&mut self, name: &str) -> Result<bool> {
         let gone = self.execute("DELETE FROM secrets WHERE name = $1", args![name]).await? > 0;
         if gone {
-            self.note::<()>("delete", Note { kind: Kind::Secret, id: name.to_owned(), account: None, before: None, after: None })?;
+            self.note::<()>(
+                "delete",
+                Note {
+                    kind: Kind::Secret,
+                    id: name.to_owned(),
+                    account: None,
+                    before: None,
+                    after: None,
+                },
+            )?;
         }
         Ok(gone)
     }

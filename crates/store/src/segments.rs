@@ -45,7 +45,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn segments(&self, scope: Scope, subscription: SubscriptionId) -> Result<Vec<Segment>> {
-        self.control.all(OF_SUBSCRIPTION, args![subscription, scope.account()]).await
+        self.control
+            .all(OF_SUBSCRIPTION, args![subscription, scope.account()])
+            .await
     }
 }
 
@@ -60,10 +62,17 @@ impl ControlTx {
     }
 
     /// Opens the next segment at `from`, which must be where the one before it ended.
-    pub(crate) async fn open_segment(&mut self, id: SubscriptionId, version: PlanVersionId, from: Timestamp) -> Result<()> {
+    pub(crate) async fn open_segment(
+        &mut self,
+        id: SubscriptionId,
+        version: PlanVersionId,
+        from: Timestamp,
+    ) -> Result<()> {
         let last = self.segments(id).await?.last().copied();
         if last.is_some_and(|segment| segment.to != Some(from)) {
-            return Err(Error::State("the segment before is still open or ended at another instant".to_owned()));
+            return Err(Error::State(
+                "the segment before is still open or ended at another instant".to_owned(),
+            ));
         }
         let n = last.map_or(1, |segment| segment.n + 1);
         self.execute(
@@ -76,10 +85,19 @@ impl ControlTx {
 
     /// Closes the open segment at `to`, if one is open.
     pub(crate) async fn close_segment(&mut self, id: SubscriptionId, to: Timestamp) -> Result<()> {
-        let open = self.segments(id).await?.into_iter().find(|segment| segment.to.is_none());
+        let open = self
+            .segments(id)
+            .await?
+            .into_iter()
+            .find(|segment| segment.to.is_none());
         if open.is_some_and(|segment| segment.from > to) {
             return Err(Error::State("a segment cannot end before it begins".to_owned()));
         }
-        self.execute("UPDATE sub_segments SET to_at = $2 WHERE subscription_id = $1 AND to_at IS NULL", args![id, to]).await.map(drop)
+        self.execute(
+            "UPDATE sub_segments SET to_at = $2 WHERE subscription_id = $1 AND to_at IS NULL",
+            args![id, to],
+        )
+        .await
+        .map(drop)
     }
 }

@@ -89,7 +89,15 @@ impl Store {
             .execute(
                 "INSERT INTO sessions (secret_hash, user_id, csrf, address, agent, created_at, seen_at, expires_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
-                args![new.secret_hash, new.user_id, &new.csrf, new.address.as_deref(), new.agent.as_deref(), now, new.expires_at],
+                args![
+                    new.secret_hash,
+                    new.user_id,
+                    &new.csrf,
+                    new.address.as_deref(),
+                    new.agent.as_deref(),
+                    now,
+                    new.expires_at
+                ],
             )
             .await
             .map(drop)
@@ -115,7 +123,10 @@ impl Store {
     /// See [`Error`](crate::Error).
     pub async fn touch_session(&self, secret: KeyHash, now: Timestamp, expires_at: Timestamp) -> Result<()> {
         self.control
-            .execute("UPDATE sessions SET seen_at = $2, expires_at = $3 WHERE secret_hash = $1", args![secret, now, expires_at])
+            .execute(
+                "UPDATE sessions SET seen_at = $2, expires_at = $3 WHERE secret_hash = $1",
+                args![secret, now, expires_at],
+            )
             .await
             .map(drop)
     }
@@ -126,7 +137,10 @@ impl Store {
     /// See [`Error`](crate::Error).
     pub async fn sessions_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
         self.control
-            .all("SELECT * FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC", args![user, now])
+            .all(
+                "SELECT * FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC",
+                args![user, now],
+            )
             .await
     }
 
@@ -135,7 +149,10 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn end_session(&self, secret: KeyHash) -> Result<()> {
-        self.control.execute("DELETE FROM sessions WHERE secret_hash = $1", args![secret]).await.map(drop)
+        self.control
+            .execute("DELETE FROM sessions WHERE secret_hash = $1", args![secret])
+            .await
+            .map(drop)
     }
 
     /// Ends all sessions of a person.
@@ -143,7 +160,9 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn end_sessions(&self, user: UserId) -> Result<u64> {
-        self.control.execute("DELETE FROM sessions WHERE user_id = $1", args![user]).await
+        self.control
+            .execute("DELETE FROM sessions WHERE user_id = $1", args![user])
+            .await
     }
 
     /// Forgets sessions and links that ended before `now`.
@@ -152,8 +171,12 @@ impl Store {
     /// See [`Error`](crate::Error).
     pub async fn prune_sessions(&self, now: Timestamp) -> Result<u64> {
         let mut tx = self.control.write().await?;
-        let sessions = tx.execute("DELETE FROM sessions WHERE expires_at <= $1", args![now]).await?;
-        let links = tx.execute("DELETE FROM one_time_links WHERE expires_at <= $1", args![now]).await?;
+        let sessions = tx
+            .execute("DELETE FROM sessions WHERE expires_at <= $1", args![now])
+            .await?;
+        let links = tx
+            .execute("DELETE FROM one_time_links WHERE expires_at <= $1", args![now])
+            .await?;
         tx.commit().await?;
         Ok(sessions + links)
     }
@@ -162,9 +185,19 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`](crate::Error).
-    pub async fn create_link(&self, secret: KeyHash, user: UserId, purpose: LinkPurpose, times: std::ops::Range<Timestamp>) -> Result<()> {
+    pub async fn create_link(
+        &self,
+        secret: KeyHash,
+        user: UserId,
+        purpose: LinkPurpose,
+        times: std::ops::Range<Timestamp>,
+    ) -> Result<()> {
         let mut tx = self.control.write().await?;
-        tx.execute("DELETE FROM one_time_links WHERE user_id = $1 AND purpose = $2", args![user, purpose.as_str()]).await?;
+        tx.execute(
+            "DELETE FROM one_time_links WHERE user_id = $1 AND purpose = $2",
+            args![user, purpose.as_str()],
+        )
+        .await?;
         tx.execute(
             "INSERT INTO one_time_links (secret_hash, user_id, purpose, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
             args![secret, user, purpose.as_str(), times.start, times.end],

@@ -91,7 +91,11 @@ pub struct Subscription {
 
 impl FromRow for Subscription {
     fn from_row(row: &Row) -> Result<Self> {
-        let pending = (row.get("pending_plan_id")?, row.get("pending_plan_version_id")?, row.get("pending_at")?);
+        let pending = (
+            row.get("pending_plan_id")?,
+            row.get("pending_plan_version_id")?,
+            row.get("pending_at")?,
+        );
         Ok(Self {
             id: row.get("id")?,
             account_id: row.get("account_id")?,
@@ -112,7 +116,11 @@ impl FromRow for Subscription {
             cancel_at: row.get("cancel_at")?,
             ended_at: row.get("ended_at")?,
             pending_change: match pending {
-                (Some(plan_id), Some(plan_version_id), Some(at)) => Some(PendingChange { plan_id, plan_version_id, at }),
+                (Some(plan_id), Some(plan_version_id), Some(at)) => Some(PendingChange {
+                    plan_id,
+                    plan_version_id,
+                    at,
+                }),
                 _ => None,
             },
         })
@@ -157,7 +165,12 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn subscriptions(&self, scope: Scope, filter: &SubscriptionFilter, page: &Page) -> Result<Vec<Subscription>> {
+    pub async fn subscriptions(
+        &self,
+        scope: Scope,
+        filter: &SubscriptionFilter,
+        page: &Page,
+    ) -> Result<Vec<Subscription>> {
         self.control.all(LIST, list_args(scope, filter, page)).await
     }
 
@@ -269,13 +282,17 @@ impl ControlTx {
     ) -> Result<Subscription> {
         let before = self.live(id).await?;
         if before.status != from {
-            return Err(Error::State(format!("the subscription is {}, no longer {from}", before.status)));
+            return Err(Error::State(format!(
+                "the subscription is {}, no longer {from}",
+                before.status
+            )));
         }
         if !to.is_live() {
             return Err(Error::State(format!("{to} ends a subscription")));
         }
         let sql = "UPDATE subscriptions SET status = $3, status_reason = $4, updated_at = $2 WHERE id = $1";
-        self.update_subscription(to.as_str(), &before, sql, args![to.as_str(), reason]).await
+        self.update_subscription(to.as_str(), &before, sql, args![to.as_str(), reason])
+            .await
     }
 
     /// Sets until when a past due subscription is served.
@@ -284,8 +301,13 @@ impl ControlTx {
     /// [`Error::Missing`] or [`Error::State`] when the scope holds no such live subscription.
     pub async fn set_grace(&mut self, id: SubscriptionId, until: Option<Timestamp>) -> Result<Subscription> {
         let before = self.live(id).await?;
-        self.update_subscription("set_grace", &before, "UPDATE subscriptions SET grace_until = $3, updated_at = $2 WHERE id = $1", args![until])
-            .await
+        self.update_subscription(
+            "set_grace",
+            &before,
+            "UPDATE subscriptions SET grace_until = $3, updated_at = $2 WHERE id = $1",
+            args![until],
+        )
+        .await
     }
 
     /// Ends a subscription at `at` as `cancelled` or `rejected` and closes its timeline.
@@ -307,7 +329,8 @@ impl ControlTx {
         self.close_segment(id, at).await?;
         let sql = "UPDATE subscriptions SET status = $3, status_reason = $4, ended_at = $5, cancel_at = NULL, pending_plan_id = NULL,
             pending_plan_version_id = NULL, pending_at = NULL, updated_at = $2 WHERE id = $1";
-        self.update_subscription(to.as_str(), &before, sql, args![to.as_str(), reason, at]).await
+        self.update_subscription(to.as_str(), &before, sql, args![to.as_str(), reason, at])
+            .await
     }
 
     /// Sets or takes back when a live subscription will be cancelled.
@@ -317,7 +340,13 @@ impl ControlTx {
     pub async fn schedule_cancel(&mut self, id: SubscriptionId, at: Option<Timestamp>) -> Result<Subscription> {
         let before = self.live(id).await?;
         let verb = if at.is_some() { "schedule_cancel" } else { "uncancel" };
-        self.update_subscription(verb, &before, "UPDATE subscriptions SET cancel_at = $3, updated_at = $2 WHERE id = $1", args![at]).await
+        self.update_subscription(
+            verb,
+            &before,
+            "UPDATE subscriptions SET cancel_at = $3, updated_at = $2 WHERE id = $1",
+            args![at],
+        )
+        .await
     }
 
     /// Sets or takes back the change of plan that waits.
@@ -327,7 +356,11 @@ impl ControlTx {
     pub async fn schedule_change(&mut self, id: SubscriptionId, change: Option<PendingChange>) -> Result<Subscription> {
         let before = self.live(id).await?;
         let sql = "UPDATE subscriptions SET pending_plan_id = $3, pending_plan_version_id = $4, pending_at = $5, updated_at = $2 WHERE id = $1";
-        let values = args![change.map(|change| change.plan_id), change.map(|change| change.plan_version_id), change.map(|change| change.at)];
+        let values = args![
+            change.map(|change| change.plan_id),
+            change.map(|change| change.plan_version_id),
+            change.map(|change| change.at)
+        ];
         self.update_subscription("schedule_change", &before, sql, values).await
     }
 
@@ -345,19 +378,35 @@ impl ControlTx {
         }
         let sql = "UPDATE subscriptions SET plan_id = $3, plan_version_id = $4, pending_plan_id = NULL, pending_plan_version_id = NULL,
             pending_at = NULL, updated_at = $2 WHERE id = $1";
-        self.update_subscription("change_plan", &before, sql, args![change.plan_id, change.plan_version_id]).await
+        self.update_subscription(
+            "change_plan",
+            &before,
+            sql,
+            args![change.plan_id, change.plan_version_id],
+        )
+        .await
     }
 
     async fn live(&mut self, id: SubscriptionId) -> Result<Subscription> {
         let found = self.required(id).await?;
-        if found.status.is_live() { Ok(found) } else { Err(Error::State(format!("the subscription is {}", found.status))) }
+        if found.status.is_live() {
+            Ok(found)
+        } else {
+            Err(Error::State(format!("the subscription is {}", found.status)))
+        }
     }
 
     async fn required(&mut self, id: SubscriptionId) -> Result<Subscription> {
         self.subscription(id).await?.ok_or(Error::Missing("subscription"))
     }
 
-    async fn update_subscription(&mut self, verb: &str, before: &Subscription, sql: &'static str, values: Vec<Value>) -> Result<Subscription> {
+    async fn update_subscription(
+        &mut self,
+        verb: &str,
+        before: &Subscription,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Subscription> {
         let mut all = vec![before.id.bind(), self.now().bind()];
         all.extend(values);
         self.execute(sql, all).await?;
@@ -372,6 +421,15 @@ impl ControlTx {
 
     fn noted_subscription(&mut self, verb: &str, before: Option<&Subscription>, after: &Subscription) -> Result<()> {
         let (id, account) = (after.id.to_string(), Some(after.account_id));
-        self.note(verb, Note { kind: Kind::Subscription, id, account, before, after: Some(after) })
+        self.note(
+            verb,
+            Note {
+                kind: Kind::Subscription,
+                id,
+                account,
+                before,
+                after: Some(after),
+            },
+        )
     }
 }

@@ -37,7 +37,10 @@ pub async fn on_both(body: impl AsyncFn(Store)) {
 /// As [`on_both`].
 pub async fn on_both_unmigrated(body: impl AsyncFn(Store)) {
     let directory = check("temporary directory", tempfile::tempdir());
-    let store = check("open", Store::open(&Location::Directory(directory.path().join("data"))).await);
+    let store = check(
+        "open",
+        Store::open(&Location::Directory(directory.path().join("data"))).await,
+    );
     body(store.clone()).await;
     store.close().await;
     if let Some(server) = postgres_server() {
@@ -70,7 +73,10 @@ fn postgres_server() -> Option<&'static Server> {
     match SERVER.get_or_init(find_server) {
         Ok(server) => Some(server),
         Err(reason) => {
-            assert!(variable("CI").as_deref() != Some("true"), "no Postgres server for the tests: {reason}");
+            assert!(
+                variable("CI").as_deref() != Some("true"),
+                "no Postgres server for the tests: {reason}"
+            );
             // Not eprintln: the test harness swallows it when the test passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED on Postgres: {reason}");
             None
@@ -88,7 +94,10 @@ fn find_server() -> Result<Server, String> {
         return Ok(Server { url, _holder: None });
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/postgres.sh");
-    let found = Command::new(&script).arg("find").output().map_err(|error| error.to_string())?;
+    let found = Command::new(&script)
+        .arg("find")
+        .output()
+        .map_err(|error| error.to_string())?;
     if !found.status.success() {
         return Err(String::from_utf8_lossy(&found.stderr).trim().to_owned());
     }
@@ -111,20 +120,39 @@ fn start_server(script: &Path) -> std::io::Result<Server> {
     if line.trim() != "ready" {
         return Err(std::io::Error::other("tests/servers/postgres.sh did not become ready"));
     }
-    Ok(Server { url: format!("postgres://postgres:postgres@127.0.0.1:{port}/postgres"), _holder: Some(holder) })
+    Ok(Server {
+        url: format!("postgres://postgres:postgres@127.0.0.1:{port}/postgres"),
+        _holder: Some(holder),
+    })
 }
 
 async fn new_database(server: &Server) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("tollgate_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let name = format!(
+        "tollgate_test_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
     let mut connection = check("connect", PgConnection::connect(&server.url).await);
-    for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-        check("create database", sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await);
+    for statement in [
+        format!("DROP DATABASE IF EXISTS {name}"),
+        format!("CREATE DATABASE {name}"),
+    ] {
+        check(
+            "create database",
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await,
+        );
     }
     check("disconnect", connection.close().await);
-    let (base, options) = server.url.split_once('?').map_or((server.url.as_str(), None), |(base, rest)| (base, Some(rest)));
+    let (base, options) = server
+        .url
+        .split_once('?')
+        .map_or((server.url.as_str(), None), |(base, rest)| (base, Some(rest)));
     let root = base.rsplit_once('/').map_or(base, |(root, _)| root);
-    options.map_or_else(|| format!("{root}/{name}"), |options| format!("{root}/{name}?{options}"))
+    options.map_or_else(
+        || format!("{root}/{name}"),
+        |options| format!("{root}/{name}?{options}"),
+    )
 }
 
 fn check<T, E: std::fmt::Debug>(step: &str, result: Result<T, E>) -> T {

@@ -131,7 +131,13 @@ impl ControlTx {
             revoked_at: None,
             last_used_at: None,
         };
-        let note = Note { kind: Kind::Token, id: new.id.to_string(), account: new.account_id, before: None, after: Some(&after) };
+        let note = Note {
+            kind: Kind::Token,
+            id: new.id.to_string(),
+            account: new.account_id,
+            before: None,
+            after: Some(&after),
+        };
         self.note("create", note)?;
         Ok(after)
     }
@@ -143,12 +149,25 @@ impl ControlTx {
     pub async fn revoke_token(&mut self, id: TokenId) -> Result<()> {
         let (scope, now) = (self.scope().account(), self.now());
         let before: Token = self
-            .one("SELECT * FROM tokens WHERE id = $1 AND ($2 IS NULL OR account_id = $2) AND revoked_at IS NULL", args![id, scope])
+            .one(
+                "SELECT * FROM tokens WHERE id = $1 AND ($2 IS NULL OR account_id = $2) AND revoked_at IS NULL",
+                args![id, scope],
+            )
             .await?
             .ok_or(Error::Missing("token"))?;
-        self.execute("UPDATE tokens SET revoked_at = $2 WHERE id = $1", args![id, now]).await?;
-        let after = Token { revoked_at: Some(now), ..before.clone() };
-        let note = Note { kind: Kind::Token, id: id.to_string(), account: before.account_id, before: Some(&before), after: Some(&after) };
+        self.execute("UPDATE tokens SET revoked_at = $2 WHERE id = $1", args![id, now])
+            .await?;
+        let after = Token {
+            revoked_at: Some(now),
+            ..before.clone()
+        };
+        let note = Note {
+            kind: Kind::Token,
+            id: id.to_string(),
+            account: before.account_id,
+            before: Some(&before),
+            after: Some(&after),
+        };
         self.note("revoke", note)
     }
 }

@@ -66,7 +66,10 @@ pub struct User {
 
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("id", &self.id).field("staff_roles", &self.staff_roles).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("staff_roles", &self.staff_roles)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,7 +132,10 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn touch_login(&self, id: UserId, now: Timestamp) -> Result<()> {
-        self.control.execute("UPDATE users SET last_login_at = $2 WHERE id = $1", args![id, now]).await.map(drop)
+        self.control
+            .execute("UPDATE users SET last_login_at = $2 WHERE id = $1", args![id, now])
+            .await
+            .map(drop)
     }
 }
 
@@ -160,7 +166,15 @@ impl ControlTx {
         self.execute(
             "INSERT INTO users (id, email, email_key, name, password_hash, staff_roles_json, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
-            args![new.id, new.email.trim(), email_key(&new.email), &new.name, new.password_hash, roles, now],
+            args![
+                new.id,
+                new.email.trim(),
+                email_key(&new.email),
+                &new.name,
+                new.password_hash,
+                roles,
+                now
+            ],
         )
         .await?;
         let after = self.required_user(new.id).await?;
@@ -174,7 +188,13 @@ impl ControlTx {
     /// [`Error::Missing`] when there is no such person.
     pub async fn set_staff_roles(&mut self, id: UserId, roles: &[StaffRole]) -> Result<User> {
         let roles = serde_json::to_string(roles)?;
-        self.change_user(id, "set_roles", "UPDATE users SET staff_roles_json = $3, updated_at = $2 WHERE id = $1", Some(roles)).await
+        self.change_user(
+            id,
+            "set_roles",
+            "UPDATE users SET staff_roles_json = $3, updated_at = $2 WHERE id = $1",
+            Some(roles),
+        )
+        .await
     }
 
     /// Replaces the password by another Argon2 hash and ends all sessions of the person.
@@ -184,7 +204,8 @@ impl ControlTx {
     pub async fn set_password(&mut self, id: UserId, hash: &str) -> Result<User> {
         let sql = "UPDATE users SET password_hash = $3, updated_at = $2 WHERE id = $1";
         let user = self.change_user(id, "set_password", sql, Some(hash.to_owned())).await?;
-        self.execute("DELETE FROM sessions WHERE user_id = $1", args![id]).await?;
+        self.execute("DELETE FROM sessions WHERE user_id = $1", args![id])
+            .await?;
         Ok(user)
     }
 
@@ -193,7 +214,13 @@ impl ControlTx {
     /// # Errors
     /// [`Error::Missing`] when there is no such person.
     pub async fn set_user_name(&mut self, id: UserId, name: &str) -> Result<User> {
-        self.change_user(id, "rename", "UPDATE users SET name = $3, updated_at = $2 WHERE id = $1", Some(name.to_owned())).await
+        self.change_user(
+            id,
+            "rename",
+            "UPDATE users SET name = $3, updated_at = $2 WHERE id = $1",
+            Some(name.to_owned()),
+        )
+        .await
     }
 
     /// Notes that the address was shown to be theirs.
@@ -201,8 +228,13 @@ impl ControlTx {
     /// # Errors
     /// [`Error::Missing`] when there is no such person.
     pub async fn verify_email(&mut self, id: UserId) -> Result<User> {
-        self.change_user(id, "verify_email", "UPDATE users SET verified_at = COALESCE(verified_at, $2), updated_at = $2 WHERE id = $1", None)
-            .await
+        self.change_user(
+            id,
+            "verify_email",
+            "UPDATE users SET verified_at = COALESCE(verified_at, $2), updated_at = $2 WHERE id = $1",
+            None,
+        )
+        .await
     }
 
     /// Bars a person from signing in and ends all their sessions.
@@ -212,7 +244,8 @@ impl ControlTx {
     pub async fn disable_user(&mut self, id: UserId) -> Result<User> {
         let sql = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
         let user = self.change_user(id, "disable", sql, None).await?;
-        self.execute("DELETE FROM sessions WHERE user_id = $1", args![id]).await?;
+        self.execute("DELETE FROM sessions WHERE user_id = $1", args![id])
+            .await?;
         Ok(user)
     }
 
@@ -232,6 +265,15 @@ impl ControlTx {
 
     fn noted(&mut self, verb: &str, before: Option<&User>, after: Option<&User>) -> Result<()> {
         let id = after.or(before).map(|user| user.id.to_string()).unwrap_or_default();
-        self.note(verb, Note { kind: Kind::User, id, account: None, before, after })
+        self.note(
+            verb,
+            Note {
+                kind: Kind::User,
+                id,
+                account: None,
+                before,
+                after,
+            },
+        )
     }
 }

@@ -27,7 +27,6 @@ macro_rules! bind {
     ($($type:ty => $variant:ident($from:expr);)*) => {$(
         impl Bind for $type {
             fn bind(self) -> Value {
-                #[expect(clippy::redundant_closure_call, reason = "the conversion is an argument of the macro")]
                 Value::$variant(Some(($from)(self)))
             }
             fn null() -> Value {
@@ -110,9 +109,29 @@ macro_rules! ids {
 }
 
 ids!(
-    AccountId, ConsumerId, CredentialId, SubscriptionId, ApiId, ProductId, PlanId, PlanVersionId, MeterId, UserId,
-    TokenId, InvoiceId, InvoiceLineId, CreditNoteId, PaymentId, RunId, RatingRunId, ChargeLineId, PeriodId,
-    LedgerEntryId, AuditEventId, InvitationId, NodeId,
+    AccountId,
+    ConsumerId,
+    CredentialId,
+    SubscriptionId,
+    ApiId,
+    ProductId,
+    PlanId,
+    PlanVersionId,
+    MeterId,
+    UserId,
+    TokenId,
+    InvoiceId,
+    InvoiceLineId,
+    CreditNoteId,
+    PaymentId,
+    RunId,
+    RatingRunId,
+    ChargeLineId,
+    PeriodId,
+    LedgerEntryId,
+    AuditEventId,
+    InvitationId,
+    NodeId,
 );
 
 /// The values of a statement, in the order of `$1`, `$2`, …

@@ -7,16 +7,23 @@ fn event(number: u32) -> AuditEvent {
         action: "account.update".to_owned(),
         kind: Kind::Account,
         target: format!("thing{number}"),
-        account: (number % 2 == 0).then(|| domain::ids::AccountId::from_bits(9)),
+        account: number.is_multiple_of(2).then(|| domain::ids::AccountId::from_bits(9)),
         before: Some(json!({"n": number})),
         after: None,
     }
 }
 
 async fn write(store: &Store, numbers: std::ops::Range<u32>) {
-    let mut tx = store.change(Actor::system("test").from_address("127.0.0.1"), START).await.unwrap();
+    let mut tx = store
+        .change(Actor::system("test").from_address("127.0.0.1"), START)
+        .await
+        .unwrap();
     numbers.for_each(|number| tx.audit(event(number)));
-    assert_eq!(tx.commit().await.unwrap(), None, "an audit event alone does not raise the revision");
+    assert_eq!(
+        tx.commit().await.unwrap(),
+        None,
+        "an audit event alone does not raise the revision"
+    );
 }
 
 #[tokio::test]
@@ -33,11 +40,21 @@ async fn events_form_a_chain_that_verifies_and_are_listed_newest_first() {
         assert_eq!(first[0].hash, chain.head);
         assert_eq!(first[0].actor.address.as_deref(), Some("127.0.0.1"));
         assert_eq!(first[0].before, Some(json!({"n": 5})));
-        let rest = store.audit_events(&AuditFilter::default(), &page.continued(first[3].id)).await.unwrap();
+        let rest = store
+            .audit_events(&AuditFilter::default(), &page.continued(first[3].id))
+            .await
+            .unwrap();
         assert_eq!(rest.iter().map(|record| record.seq).collect::<Vec<_>>(), [2, 1]);
-        let account = AuditFilter { account: Some(domain::ids::AccountId::from_bits(9)), ..AuditFilter::default() };
+        let account = AuditFilter {
+            account: Some(domain::ids::AccountId::from_bits(9)),
+            ..AuditFilter::default()
+        };
         assert_eq!(store.audit_events(&account, &Page::default()).await.unwrap().len(), 3);
-        let target = AuditFilter { kind: Some(Kind::Account), target: Some("thing1".to_owned()), ..AuditFilter::default() };
+        let target = AuditFilter {
+            kind: Some(Kind::Account),
+            target: Some("thing1".to_owned()),
+            ..AuditFilter::default()
+        };
         assert_eq!(store.audit_events(&target, &Page::default()).await.unwrap().len(), 1);
     })
     .await;
@@ -47,9 +64,15 @@ async fn events_form_a_chain_that_verifies_and_are_listed_newest_first() {
 async fn events_can_be_neither_changed_nor_deleted() {
     on_both(async |store| {
         write(&store, 0..2).await;
-        for statement in ["UPDATE audit_events SET action = 'x' WHERE seq = 1", "DELETE FROM audit_events WHERE seq = 2"] {
+        for statement in [
+            "UPDATE audit_events SET action = 'x' WHERE seq = 1",
+            "DELETE FROM audit_events WHERE seq = 2",
+        ] {
             let error = store.control.execute(statement, args![]).await.unwrap_err();
-            assert!(matches!(&error, Error::Immutable { reason, .. } if reason == "audit_events is append-only"), "{error:?}");
+            assert!(
+                matches!(&error, Error::Immutable { reason, .. } if reason == "audit_events is append-only"),
+                "{error:?}"
+            );
         }
         assert_eq!(store.verify_audit().await.unwrap().verified, 2);
     })
@@ -65,7 +88,11 @@ async fn an_event_changed_behind_the_triggers_breaks_the_chain() {
             Dialect::Postgres => "DROP TRIGGER audit_events_no_update ON audit_events",
         };
         store.control.execute(off, args![]).await.unwrap();
-        store.control.execute("UPDATE audit_events SET target_id = 'other' WHERE seq = 3", args![]).await.unwrap();
+        store
+            .control
+            .execute("UPDATE audit_events SET target_id = 'other' WHERE seq = 3", args![])
+            .await
+            .unwrap();
         let chain = store.verify_audit().await.unwrap();
         assert_eq!((chain.verified, chain.broken_at), (2, Some(3)));
     })

@@ -74,8 +74,15 @@ pub(crate) fn credential(n: u8, owner: ConsumerId) -> NewCredential {
 pub(crate) async fn two_accounts(store: &Store) {
     let mut tx = change(store).await;
     for n in [1, 2] {
-        tx.create_account(account(n), &account_fields(&format!("acc{n}"), Origin::Api)).await.unwrap();
-        let new = NewConsumer { id: consumer(n), account_id: account(n), name: format!("app{n}"), origin: Origin::Portal };
+        tx.create_account(account(n), &account_fields(&format!("acc{n}"), Origin::Api))
+            .await
+            .unwrap();
+        let new = NewConsumer {
+            id: consumer(n),
+            account_id: account(n),
+            name: format!("app{n}"),
+            origin: Origin::Portal,
+        };
         tx.create_consumer(&new).await.unwrap();
     }
     tx.commit().await.unwrap();
@@ -85,8 +92,12 @@ pub(crate) async fn two_accounts(store: &Store) {
 pub(crate) async fn a_plan(store: &Store) {
     let mut tx = change(store).await;
     let product = PRODUCT.to_string();
-    tx.create_object(&product, &object(ObjectKind::Product, "", "petstore")).await.unwrap();
-    tx.create_object(&PLAN.to_string(), &object(ObjectKind::Plan, &product, "pro")).await.unwrap();
+    tx.create_object(&product, &object(ObjectKind::Product, "", "petstore"))
+        .await
+        .unwrap();
+    tx.create_object(&PLAN.to_string(), &object(ObjectKind::Plan, &product, "pro"))
+        .await
+        .unwrap();
     tx.publish_plan_version(VERSION, PLAN, &json!({"n": 1})).await.unwrap();
     tx.publish_plan_version(BETTER, PLAN, &json!({"n": 2})).await.unwrap();
     tx.commit().await.unwrap();

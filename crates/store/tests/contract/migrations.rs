@@ -12,7 +12,9 @@ async fn a_database_of_each_earlier_migration_is_upgraded_with_its_rows() {
     for area in Area::ALL {
         on_both_unmigrated(async |store| {
             let steps = migrations(store.dialect(), area);
-            let Some(previous) = steps.len().checked_sub(2).map(|index| steps[index].version) else { return };
+            let Some(previous) = steps.len().checked_sub(2).map(|index| steps[index].version) else {
+                return;
+            };
             if area == Area::Ledger {
                 store.migrate_area(Area::Control, i64::MAX, START).await.unwrap();
             }
@@ -24,7 +26,11 @@ async fn a_database_of_each_earlier_migration_is_upgraded_with_its_rows() {
             store.migrate(START).await.unwrap();
             assert_eq!(store.schema_version(area).await.unwrap(), steps.last().unwrap().version);
             if area == Area::Control {
-                let kept: Option<String> = store.control.scalar("SELECT hash FROM audit_events WHERE seq = 1", args![]).await.unwrap();
+                let kept: Option<String> = store
+                    .control
+                    .scalar("SELECT hash FROM audit_events WHERE seq = 1", args![])
+                    .await
+                    .unwrap();
                 assert_eq!(kept.as_deref(), Some("h"));
             }
         })
@@ -72,9 +78,25 @@ async fn a_database_of_a_newer_program_is_refused() {
 async fn an_applied_migration_that_has_changed_is_refused() {
     on_both_unmigrated(async |store| {
         store.migrate(START).await.unwrap();
-        store.control.execute("UPDATE schema_migrations SET checksum = 'x' WHERE area = 'control' AND version = 1", args![]).await.unwrap();
+        store
+            .control
+            .execute(
+                "UPDATE schema_migrations SET checksum = 'x' WHERE area = 'control' AND version = 1",
+                args![],
+            )
+            .await
+            .unwrap();
         let error = store.migrate(START).await.unwrap_err();
-        assert!(matches!(error, Error::Altered { area: "control", version: 1 }), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                Error::Altered {
+                    area: "control",
+                    version: 1
+                }
+            ),
+            "{error:?}"
+        );
     })
     .await;
 }

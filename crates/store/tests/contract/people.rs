@@ -3,7 +3,8 @@ use domain::key::KeyHash;
 use domain::subscription::Origin;
 use store::testing::{START, on_both};
 use store::{
-    AccountRole, AuditFilter, Error, LinkPurpose, NewInvitation, NewSession, NewToken, NewUser, Page, Scope, StaffRole, Store,
+    AccountRole, AuditFilter, Error, LinkPurpose, NewInvitation, NewSession, NewToken, NewUser, Page, Scope, StaffRole,
+    Store,
 };
 
 use crate::fixture::{account, account_fields, at, change, two_accounts};
@@ -12,27 +13,45 @@ const ANN: UserId = UserId::from_bits(1);
 const BOB: UserId = UserId::from_bits(2);
 
 fn user(id: UserId, email: &str) -> NewUser {
-    NewUser { id, email: email.to_owned(), name: "Ann".to_owned(), password_hash: Some("$argon2id$secret".to_owned()), staff_roles: vec![] }
+    NewUser {
+        id,
+        email: email.to_owned(),
+        name: "Ann".to_owned(),
+        password_hash: Some("$argon2id$secret".to_owned()),
+        staff_roles: vec![],
+    }
 }
 
 async fn two_users(store: &Store) {
     let mut tx = change(store).await;
     tx.create_user(user(ANN, "Ann@Example.com")).await.unwrap();
     tx.create_user(user(BOB, "bob@example.com")).await.unwrap();
-    assert_eq!(tx.commit().await.unwrap(), None, "people are no part of what gateways serve from");
+    assert_eq!(
+        tx.commit().await.unwrap(),
+        None,
+        "people are no part of what gateways serve from"
+    );
 }
 
 #[tokio::test]
 async fn an_account_is_made_changed_and_deleted() {
     on_both(async |store| {
         let mut tx = change(&store).await;
-        let made = tx.create_account(account(1), &account_fields("acme", Origin::File)).await.unwrap();
+        let made = tx
+            .create_account(account(1), &account_fields("acme", Origin::File))
+            .await
+            .unwrap();
         assert_eq!(tx.account(account(1)).await.unwrap(), Some(made.clone()));
         assert_eq!(tx.file_account("acme").await.unwrap(), Some(made.clone()));
-        tx.create_account(account(2), &account_fields("acme", Origin::Api)).await.unwrap();
+        tx.create_account(account(2), &account_fields("acme", Origin::Api))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let mut tx = change(&store).await;
-        let error = tx.create_account(account(3), &account_fields("acme", Origin::File)).await.unwrap_err();
+        let error = tx
+            .create_account(account(3), &account_fields("acme", Origin::File))
+            .await
+            .unwrap_err();
         assert_eq!(error.conflict(), Some("accounts(name)"));
         tx.rollback().await.unwrap();
 
@@ -43,15 +62,39 @@ async fn an_account_is_made_changed_and_deleted() {
         fields.tax_ids = vec![];
         assert_eq!(tx.update_account(account(1), &fields).await.unwrap().fields, fields);
         tx.commit().await.unwrap();
-        assert_eq!(store.account(Scope::All, account(1)).await.unwrap().unwrap().fields, fields);
-        assert_eq!(store.accounts(Scope::All, &Page::first(1)).await.unwrap()[0].id, account(1));
-        assert_eq!(store.accounts(Scope::All, &Page::first(1).continued(account(1))).await.unwrap()[0].id, account(2));
+        assert_eq!(
+            store.account(Scope::All, account(1)).await.unwrap().unwrap().fields,
+            fields
+        );
+        assert_eq!(
+            store.accounts(Scope::All, &Page::first(1)).await.unwrap()[0].id,
+            account(1)
+        );
+        assert_eq!(
+            store
+                .accounts(Scope::All, &Page::first(1).continued(account(1)))
+                .await
+                .unwrap()[0]
+                .id,
+            account(2)
+        );
 
         let mut tx = change(&store).await;
         tx.delete_account(account(1)).await.unwrap();
-        assert!(matches!(tx.delete_account(account(1)).await, Err(Error::Missing("account"))));
+        assert!(matches!(
+            tx.delete_account(account(1)).await,
+            Err(Error::Missing("account"))
+        ));
         tx.commit().await.unwrap();
-        assert!(store.account(Scope::All, account(1)).await.unwrap().unwrap().deleted_at.is_some());
+        assert!(
+            store
+                .account(Scope::All, account(1))
+                .await
+                .unwrap()
+                .unwrap()
+                .deleted_at
+                .is_some()
+        );
         assert_eq!(store.accounts(Scope::All, &Page::default()).await.unwrap().len(), 1);
     })
     .await;
@@ -67,9 +110,18 @@ async fn a_foreign_account_does_not_exist_for_a_bounded_caller() {
         assert_eq!(store.accounts(one, &Page::default()).await.unwrap().len(), 1);
         let mut tx = change(&store).await.within(one);
         let fields = account_fields("x", Origin::Api);
-        assert!(matches!(tx.update_account(account(2), &fields).await, Err(Error::Missing("account"))));
-        assert!(matches!(tx.delete_account(account(2)).await, Err(Error::Missing("account"))));
-        assert!(matches!(tx.delete_account(account(1)).await, Err(Error::State(_))), "it still has a consumer");
+        assert!(matches!(
+            tx.update_account(account(2), &fields).await,
+            Err(Error::Missing("account"))
+        ));
+        assert!(matches!(
+            tx.delete_account(account(2)).await,
+            Err(Error::Missing("account"))
+        ));
+        assert!(
+            matches!(tx.delete_account(account(1)).await, Err(Error::State(_))),
+            "it still has a consumer"
+        );
         tx.rollback().await.unwrap();
     })
     .await;
@@ -79,10 +131,16 @@ async fn a_foreign_account_does_not_exist_for_a_bounded_caller() {
 async fn an_address_is_unique_in_upper_and_lower_case() {
     on_both(async |store| {
         two_users(&store).await;
-        assert_eq!(store.user_by_email(" ANN@example.COM ").await.unwrap().unwrap().email, "Ann@Example.com");
+        assert_eq!(
+            store.user_by_email(" ANN@example.COM ").await.unwrap().unwrap().email,
+            "Ann@Example.com"
+        );
         let mut tx = change(&store).await;
         assert_eq!(tx.user_by_email("ann@example.com").await.unwrap().unwrap().id, ANN);
-        let error = tx.create_user(user(UserId::from_bits(3), "ANN@EXAMPLE.COM")).await.unwrap_err();
+        let error = tx
+            .create_user(user(UserId::from_bits(3), "ANN@EXAMPLE.COM"))
+            .await
+            .unwrap_err();
         assert_eq!(error.conflict(), Some("users(email_key)"));
     })
     .await;
@@ -94,21 +152,39 @@ async fn a_person_changes_roles_password_and_name() {
         two_users(&store).await;
         store.create_session(&session(9, ANN), START).await.unwrap();
         let mut tx = change(&store).await;
-        tx.set_staff_roles(ANN, &[StaffRole::Admin, StaffRole::Finance]).await.unwrap();
+        tx.set_staff_roles(ANN, &[StaffRole::Admin, StaffRole::Finance])
+            .await
+            .unwrap();
         tx.verify_email(ANN).await.unwrap();
         tx.set_user_name(ANN, "Anna").await.unwrap();
         tx.set_password(ANN, "$argon2id$other").await.unwrap();
-        assert!(matches!(tx.set_password(UserId::from_bits(77), "x").await, Err(Error::Missing("user"))));
+        assert!(matches!(
+            tx.set_password(UserId::from_bits(77), "x").await,
+            Err(Error::Missing("user"))
+        ));
         tx.commit().await.unwrap();
         store.touch_login(ANN, at(7)).await.unwrap();
         let ann = store.user(ANN).await.unwrap().unwrap();
         assert_eq!(ann.staff_roles, [StaffRole::Admin, StaffRole::Finance]);
-        assert_eq!((ann.name.as_str(), ann.password_hash.as_deref()), ("Anna", Some("$argon2id$other")));
+        assert_eq!(
+            (ann.name.as_str(), ann.password_hash.as_deref()),
+            ("Anna", Some("$argon2id$other"))
+        );
         assert_eq!((ann.verified_at, ann.last_login_at), (Some(START), Some(at(7))));
         assert_eq!(store.staff(&Page::default()).await.unwrap().len(), 1);
-        assert_eq!(store.session(KeyHash([9; 32]), at(1)).await.unwrap(), None, "a new password ends all sessions");
-        let events = store.audit_events(&AuditFilter::default(), &Page::default()).await.unwrap();
-        assert!(!serde_json::to_string(&events).unwrap().contains("argon2id"), "a hash stands in the audit log");
+        assert_eq!(
+            store.session(KeyHash([9; 32]), at(1)).await.unwrap(),
+            None,
+            "a new password ends all sessions"
+        );
+        let events = store
+            .audit_events(&AuditFilter::default(), &Page::default())
+            .await
+            .unwrap();
+        assert!(
+            !serde_json::to_string(&events).unwrap().contains("argon2id"),
+            "a hash stands in the audit log"
+        );
     })
     .await;
 }
@@ -120,23 +196,52 @@ async fn an_account_always_keeps_an_owner() {
         two_users(&store).await;
         let mut tx = change(&store).await;
         tx.set_member(account(1), ANN, AccountRole::Owner).await.unwrap();
-        assert!(matches!(tx.set_member(account(1), ANN, AccountRole::Viewer).await, Err(Error::State(_))));
+        assert!(matches!(
+            tx.set_member(account(1), ANN, AccountRole::Viewer).await,
+            Err(Error::State(_))
+        ));
         assert!(matches!(tx.remove_member(account(1), ANN).await, Err(Error::State(_))));
         tx.set_member(account(1), BOB, AccountRole::Owner).await.unwrap();
-        assert_eq!(tx.set_member(account(1), ANN, AccountRole::Billing).await.unwrap().role, AccountRole::Billing);
+        assert_eq!(
+            tx.set_member(account(1), ANN, AccountRole::Billing).await.unwrap().role,
+            AccountRole::Billing
+        );
         tx.set_member(account(2), ANN, AccountRole::Developer).await.unwrap();
         tx.commit().await.unwrap();
 
         let memberships = store.memberships(ANN).await.unwrap();
-        assert_eq!(memberships.iter().map(|one| (one.account_name.as_str(), one.role)).collect::<Vec<_>>(), [
-            ("acc1", AccountRole::Billing),
-            ("acc2", AccountRole::Developer)
-        ]);
-        assert_eq!(store.members(Scope::All, account(1), &Page::default()).await.unwrap().len(), 2);
-        assert_eq!(store.members(Scope::Account(account(2)), account(1), &Page::default()).await.unwrap().len(), 0);
+        assert_eq!(
+            memberships
+                .iter()
+                .map(|one| (one.account_name.as_str(), one.role))
+                .collect::<Vec<_>>(),
+            [("acc1", AccountRole::Billing), ("acc2", AccountRole::Developer)]
+        );
+        assert_eq!(
+            store
+                .members(Scope::All, account(1), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(
+            store
+                .members(Scope::Account(account(2)), account(1), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
         let mut tx = change(&store).await.within(Scope::Account(account(2)));
-        assert!(matches!(tx.set_member(account(1), ANN, AccountRole::Owner).await, Err(Error::Missing("account"))));
-        assert!(matches!(tx.remove_member(account(1), ANN).await, Err(Error::Missing("member"))));
+        assert!(matches!(
+            tx.set_member(account(1), ANN, AccountRole::Owner).await,
+            Err(Error::Missing("account"))
+        ));
+        assert!(matches!(
+            tx.remove_member(account(1), ANN).await,
+            Err(Error::Missing("member"))
+        ));
         assert_eq!(tx.member(account(1), ANN).await.unwrap(), None);
         tx.remove_member(account(2), ANN).await.unwrap();
         tx.commit().await.unwrap();
@@ -164,28 +269,80 @@ async fn an_invitation_is_accepted_once_before_it_expires() {
         tx.create_invitation(&invitation(2, None)).await.unwrap();
         tx.create_invitation(&invitation(3, Some(1))).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(store.invitations(Scope::All, Some(account(1)), at(1), &Page::default()).await.unwrap().len(), 2);
-        assert_eq!(store.invitations(Scope::All, None, at(1), &Page::default()).await.unwrap().len(), 1);
-        assert_eq!(store.invitations(Scope::Account(account(2)), Some(account(1)), at(1), &Page::default()).await.unwrap().len(), 0);
-        assert_eq!(store.open_invitation(KeyHash([1; 32]), at(100)).await.unwrap(), None, "it has expired");
-        assert_eq!(store.open_invitation(KeyHash([1; 32]), at(99)).await.unwrap().unwrap().roles, ["developer"]);
+        assert_eq!(
+            store
+                .invitations(Scope::All, Some(account(1)), at(1), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(
+            store
+                .invitations(Scope::All, None, at(1), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            store
+                .invitations(Scope::Account(account(2)), Some(account(1)), at(1), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
+        assert_eq!(
+            store.open_invitation(KeyHash([1; 32]), at(100)).await.unwrap(),
+            None,
+            "it has expired"
+        );
+        assert_eq!(
+            store
+                .open_invitation(KeyHash([1; 32]), at(99))
+                .await
+                .unwrap()
+                .unwrap()
+                .roles,
+            ["developer"]
+        );
 
         let mut tx = change(&store).await;
-        assert_eq!(tx.accept_invitation(KeyHash([1; 32])).await.unwrap().account_id, Some(account(1)));
-        assert!(matches!(tx.accept_invitation(KeyHash([1; 32])).await, Err(Error::Missing("invitation"))));
-        assert!(!tx.withdraw_invitation(InvitationId::from_bits(1)).await.unwrap(), "an accepted one stays");
+        assert_eq!(
+            tx.accept_invitation(KeyHash([1; 32])).await.unwrap().account_id,
+            Some(account(1))
+        );
+        assert!(matches!(
+            tx.accept_invitation(KeyHash([1; 32])).await,
+            Err(Error::Missing("invitation"))
+        ));
+        assert!(
+            !tx.withdraw_invitation(InvitationId::from_bits(1)).await.unwrap(),
+            "an accepted one stays"
+        );
         assert!(tx.withdraw_invitation(InvitationId::from_bits(3)).await.unwrap());
         tx.commit().await.unwrap();
         let mut tx = change(&store).await.within(Scope::Account(account(2)));
         assert!(tx.create_invitation(&invitation(4, Some(1))).await.is_err());
-        assert!(tx.create_invitation(&invitation(5, None)).await.is_err(), "a bounded caller invites nobody to staff");
+        assert!(
+            tx.create_invitation(&invitation(5, None)).await.is_err(),
+            "a bounded caller invites nobody to staff"
+        );
         assert!(!tx.withdraw_invitation(InvitationId::from_bits(2)).await.unwrap());
     })
     .await;
 }
 
 fn session(n: u8, user_id: UserId) -> NewSession {
-    NewSession { secret_hash: KeyHash([n; 32]), user_id, csrf: "c".to_owned(), address: None, agent: None, expires_at: at(100) }
+    NewSession {
+        secret_hash: KeyHash([n; 32]),
+        user_id,
+        csrf: "c".to_owned(),
+        address: None,
+        agent: None,
+        expires_at: at(100),
+    }
 }
 
 #[tokio::test]
@@ -197,18 +354,29 @@ async fn a_session_lives_until_it_expires_or_is_ended() {
         }
         store.create_session(&session(4, BOB), START).await.unwrap();
         store.touch_session(KeyHash([1; 32]), at(50), at(200)).await.unwrap();
-        assert_eq!(store.session(KeyHash([1; 32]), at(150)).await.unwrap().unwrap().seen_at, at(50));
+        assert_eq!(
+            store.session(KeyHash([1; 32]), at(150)).await.unwrap().unwrap().seen_at,
+            at(50)
+        );
         assert_eq!(store.session(KeyHash([2; 32]), at(100)).await.unwrap(), None);
         assert_eq!(store.sessions_of(ANN, at(1)).await.unwrap().len(), 3);
         store.end_session(KeyHash([2; 32])).await.unwrap();
-        assert_eq!(store.prune_sessions(at(100)).await.unwrap(), 2, "sessions 3 and 4 are over");
+        assert_eq!(
+            store.prune_sessions(at(100)).await.unwrap(),
+            2,
+            "sessions 3 and 4 are over"
+        );
         assert_eq!(store.end_sessions(ANN).await.unwrap(), 1);
         store.create_session(&session(5, BOB), START).await.unwrap();
         let mut tx = change(&store).await;
         tx.disable_user(BOB).await.unwrap();
         tx.commit().await.unwrap();
         store.create_session(&session(6, BOB), START).await.unwrap();
-        assert_eq!(store.session(KeyHash([6; 32]), at(1)).await.unwrap(), None, "a disabled person has no session");
+        assert_eq!(
+            store.session(KeyHash([6; 32]), at(1)).await.unwrap(),
+            None,
+            "a disabled person has no session"
+        );
     })
     .await;
 }
@@ -219,14 +387,36 @@ async fn a_link_works_once_and_for_its_purpose_only() {
         two_users(&store).await;
         let times = START..at(100);
         for n in 1..=2 {
-            store.create_link(KeyHash([n; 32]), ANN, LinkPurpose::ResetPassword, times.clone()).await.unwrap();
+            store
+                .create_link(KeyHash([n; 32]), ANN, LinkPurpose::ResetPassword, times.clone())
+                .await
+                .unwrap();
         }
         let new = KeyHash([2; 32]);
-        assert_eq!(store.use_link(KeyHash([1; 32]), LinkPurpose::ResetPassword, at(1)).await.unwrap(), None, "withdrawn by the second");
-        assert_eq!(store.use_link(new, LinkPurpose::VerifyEmail, at(1)).await.unwrap(), None);
-        assert_eq!(store.use_link(new, LinkPurpose::ResetPassword, at(100)).await.unwrap(), None);
-        assert_eq!(store.use_link(new, LinkPurpose::ResetPassword, at(99)).await.unwrap(), Some(ANN));
-        assert_eq!(store.use_link(new, LinkPurpose::ResetPassword, at(99)).await.unwrap(), None);
+        assert_eq!(
+            store
+                .use_link(KeyHash([1; 32]), LinkPurpose::ResetPassword, at(1))
+                .await
+                .unwrap(),
+            None,
+            "withdrawn by the second"
+        );
+        assert_eq!(
+            store.use_link(new, LinkPurpose::VerifyEmail, at(1)).await.unwrap(),
+            None
+        );
+        assert_eq!(
+            store.use_link(new, LinkPurpose::ResetPassword, at(100)).await.unwrap(),
+            None
+        );
+        assert_eq!(
+            store.use_link(new, LinkPurpose::ResetPassword, at(99)).await.unwrap(),
+            Some(ANN)
+        );
+        assert_eq!(
+            store.use_link(new, LinkPurpose::ResetPassword, at(99)).await.unwrap(),
+            None
+        );
     })
     .await;
 }
@@ -247,17 +437,46 @@ async fn a_token_is_valid_until_it_expires_or_is_revoked() {
         tx.create_token(&new(1, None)).await.unwrap();
         tx.create_token(&new(2, Some(1))).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(store.valid_token(KeyHash([2; 32]), at(99)).await.unwrap().unwrap().account_id, Some(account(1)));
+        assert_eq!(
+            store
+                .valid_token(KeyHash([2; 32]), at(99))
+                .await
+                .unwrap()
+                .unwrap()
+                .account_id,
+            Some(account(1))
+        );
         assert_eq!(store.valid_token(KeyHash([2; 32]), at(100)).await.unwrap(), None);
         store.touch_token(TokenId::from_bits(1), at(100)).await.unwrap();
         store.touch_token(TokenId::from_bits(1), at(130)).await.unwrap();
-        assert_eq!(store.valid_token(KeyHash([1; 32]), at(1)).await.unwrap().unwrap().last_used_at, Some(at(100)));
+        assert_eq!(
+            store
+                .valid_token(KeyHash([1; 32]), at(1))
+                .await
+                .unwrap()
+                .unwrap()
+                .last_used_at,
+            Some(at(100))
+        );
         assert_eq!(store.tokens(Scope::All, &Page::default()).await.unwrap().len(), 2);
-        assert_eq!(store.tokens(Scope::Account(account(1)), &Page::default()).await.unwrap().len(), 1);
+        assert_eq!(
+            store
+                .tokens(Scope::Account(account(1)), &Page::default())
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
 
         let mut tx = change(&store).await.within(Scope::Account(account(1)));
-        assert!(matches!(tx.revoke_token(TokenId::from_bits(1)).await, Err(Error::Missing("token"))));
-        assert!(tx.create_token(&new(3, None)).await.is_err(), "a bounded caller makes no unbounded token");
+        assert!(matches!(
+            tx.revoke_token(TokenId::from_bits(1)).await,
+            Err(Error::Missing("token"))
+        ));
+        assert!(
+            tx.create_token(&new(3, None)).await.is_err(),
+            "a bounded caller makes no unbounded token"
+        );
         assert!(tx.create_token(&new(3, Some(2))).await.is_err());
         tx.revoke_token(TokenId::from_bits(2)).await.unwrap();
         tx.commit().await.unwrap();
