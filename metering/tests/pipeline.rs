@@ -1,5 +1,7 @@
 //! The way from journal to ledger to analytics on real files, with crashes between its steps.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use domain::key::Mode;
 use domain::limit::REQUESTS;
 use domain::quantity::Quantity;
 use domain::usage::{Fact, Kind, Outcome};
-use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
 use crate::database::Embedded;
 use crate::error::Error;
@@ -212,55 +212,11 @@ impl Embedded {
         let mut tx = self.readers.begin().await?;
         for span in spans(query.from.as_millis(), query.to.as_millis(), query.interval) {
             match span.level {
-                None => {
-                    let mut sql = QueryBuilder::new("SELECT record FROM fact d WHERE event_time >= ");
-                    sql.push_bind(span.from).push(" AND event_time < ").push_bind(span.to);
-                    push_fact_filter(&mut sql, query);
-                    for row in sql.build().fetch_all(&mut *tx).await? {
-                        answer.add_fact(&crate::events::decode(row.try_get(0)?)?);
-                    }
-                }
-                Some(level) => {
-                    for row in query
-                        .rollup("rollup r", level, span)
-                        .build()
-                        .fetch_all(&mut *tx)
-                        .await?
-                    {
-                        answer.add_counts(&row)?;
-                    }
-                    for row in query
-                        .rollup("rollup_latency r", level, span)
-                        .build()
-                        .fetch_all(&mut *tx)
-                        .await?
-                    {
-                        answer.add_latency(&row)?;
-                    }
-                    if query.meter != REQUESTS {
-                        for row in query
-                            .rollup("rollup_quantity r", level, span)
-                            .build()
-                            .fetch_all(&mut *tx)
-                            .await?
-                        {
-                            answer.add_quantity(&row)?;
-                        }
-                    }
-                }
+                None => answer.read_facts(&mut tx, span).await?,
+                Some(level) => answer.read_rollups(&mut tx, level, span).await?,
             }
         }
-        // Rejections know their minute alone: a minute belongs to the range that its start lies in.
-        let (from, to) = (ceil(query.from.as_millis(), MINUTE), ceil(query.to.as_millis(), MINUTE));
-        if query.filter.keys().all(|dimension| dimension.is_of_rejections()) {
-            for span in spans(from, to, query.interval) {
-                if let Some(level) = span.level {
-                    for row in query.rejections(level, span).build().fetch_all(&mut *tx).await? {
-                        answer.add_rejected(&row)?;
-                    }
-                }
-            }
-        }
+        answer.read_rejections(&mut tx).await?;
         Ok(answer.rows.into_values().collect())
     }
 }
@@ -358,7 +314,76 @@ fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// How every row of a roll-up begins, and the index of the column after it.
+struct Head {
+    time: i64,
+    group: Vec<Option<String>>,
+    outcome: Outcome,
+    next: usize,
+}
+
+type Tx = Transaction<'static, Sqlite>;
+
 impl Answer<'_> {
+    async fn read_facts(&mut self, tx: &mut Tx, span: Span) -> Result<(), Error> {
+        let mut sql = QueryBuilder::new("SELECT record FROM fact WHERE event_time >= ");
+        sql.push_bind(span.from).push(" AND event_time < ").push_bind(span.to);
+        push_fact_filter(&mut sql, self.query);
+        for row in sql.build().fetch_all(&mut **tx).await? {
+            self.add_fact(&crate::events::decode(row.try_get(0)?)?);
+        }
+        Ok(())
+    }
+
+    async fn read_rollups(&mut self, tx: &mut Tx, level: i64, span: Span) -> Result<(), Error> {
+        for row in self
+            .query
+            .rollup("rollup r", level, span)
+            .build()
+            .fetch_all(&mut **tx)
+            .await?
+        {
+            self.add_counts(&row)?;
+        }
+        for row in self
+            .query
+            .rollup("rollup_latency r", level, span)
+            .build()
+            .fetch_all(&mut **tx)
+            .await?
+        {
+            self.add_latency(&row)?;
+        }
+        if self.query.meter == REQUESTS {
+            return Ok(());
+        }
+        for row in self
+            .query
+            .rollup("rollup_quantity r", level, span)
+            .build()
+            .fetch_all(&mut **tx)
+            .await?
+        {
+            self.add_quantity(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Rejections know their minute alone: a minute belongs to the range that its start lies in.
+    async fn read_rejections(&mut self, tx: &mut Tx) -> Result<(), Error> {
+        let query = self.query;
+        if !query.filter.keys().all(|dimension| dimension.is_of_rejections()) {
+            return Ok(());
+        }
+        let (from, to) = (ceil(query.from.as_millis(), MINUTE), ceil(query.to.as_millis(), MINUTE));
+        for span in spans(from, to, query.interval) {
+            let Some(level) = span.level else { continue };
+            let rows = query.rejections(level, span).build().fetch_all(&mut **tx).await?;
+            rows.iter().try_for_each(|row| self.add_rejected(row))?;
+        }
+        Ok(())
+    }
+
     fn row(&mut self, time: i64, group: Vec<Option<String>>) -> &mut UsageRow {
         let time = self.query.row_time(time);
         self.rows
@@ -370,8 +395,7 @@ impl Answer<'_> {
             })
     }
 
-    /// Time, groups and outcome: how every row of a roll-up begins. The index is that of the next column.
-    fn head(&self, row: &SqliteRow) -> Result<(i64, Vec<Option<String>>, Outcome, usize), Error> {
+    fn head(&self, row: &SqliteRow) -> Result<Head, Error> {
         let mut group = Vec::with_capacity(self.query.group_by.len());
         for (index, dimension) in self.query.group_by.iter().enumerate() {
             group.push(if *dimension == Dimension::Status {
@@ -383,11 +407,21 @@ impl Answer<'_> {
         let next = self.query.group_by.len() + 1;
         let key: String = row.try_get(next)?;
         let outcome = Outcome::from_class_key(&key).ok_or_else(|| Error::Corrupt(format!("outcome {key}")))?;
-        Ok((row.try_get(0)?, group, outcome, next + 1))
+        Ok(Head {
+            time: row.try_get(0)?,
+            group,
+            outcome,
+            next: next + 1,
+        })
     }
 
     fn add_counts(&mut self, row: &SqliteRow) -> Result<(), Error> {
-        let (time, group, outcome, next) = self.head(row)?;
+        let Head {
+            time,
+            group,
+            outcome,
+            next,
+        } = self.head(row)?;
         let requests = unsigned(row.try_get(next)?);
         let is_error = row.try_get::<i64, _>(next + 3)? >= 400;
         let by_request = self.query.meter == REQUESTS;
@@ -404,7 +438,7 @@ impl Answer<'_> {
     }
 
     fn add_latency(&mut self, row: &SqliteRow) -> Result<(), Error> {
-        let (time, group, _, next) = self.head(row)?;
+        let Head { time, group, next, .. } = self.head(row)?;
         let bucket = u16::try_from(row.try_get::<i64, _>(next)?).unwrap_or(u16::MAX);
         let count = unsigned(row.try_get(next + 1)?);
         self.row(time, group).latency.add(bucket, count);
@@ -412,7 +446,12 @@ impl Answer<'_> {
     }
 
     fn add_quantity(&mut self, row: &SqliteRow) -> Result<(), Error> {
-        let (time, group, outcome, next) = self.head(row)?;
+        let Head {
+            time,
+            group,
+            outcome,
+            next,
+        } = self.head(row)?;
         let quantity = Quantity::from_parts(row.try_get(next)?, row.try_get(next + 1)?);
         let billed = (self.billable)(&outcome);
         self.row(time, group).take(quantity, billed);

@@ -1,5 +1,7 @@
 //! What every analytics engine must do, run on the embedded one.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeMap;
 
 use analytics::{Batch, Dimension, Embedded, EventFilter, Evidence, Interval, UsageQuery, UsageRow};
@@ -12,6 +14,7 @@ use domain::usage::{Fact, Kind, MeterValue, Outcome, ProducerId, RejectionCount,
 const DAY: i64 = 86_400_000;
 const START: i64 = 20_000 * DAY;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a policy")]
 fn billable(outcome: &Outcome) -> bool {
     outcome.source == Source::Upstream && outcome.status < 500
 }
@@ -192,7 +195,7 @@ async fn groups_filters_and_meters_add_up_to_the_whole() {
 #[tokio::test]
 async fn percentiles_of_two_days_come_from_one_summed_histogram() {
     let (_dir, analytics) = open().await;
-    let latency = |id: u64| if id % 20 == 0 { 500_000 } else { 10_000 };
+    let latency = |id: u64| if id.is_multiple_of(20) { 500_000 } else { 10_000 };
     let facts = (0..100_u64).map(|id| {
         let mut fact = fact(id, START + i64::try_from(id).unwrap() * (2 * DAY / 100), 200);
         fact.latency_us = latency(id);

@@ -7,9 +7,9 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::key::{KeyHash, Mode};
 use crate::limit::LimitEntry;
-use crate::clock::Timestamp;
 use crate::price::Price;
 use crate::span::Span;
 use crate::subscription::{Approval, Migrate, Visibility};
@@ -169,7 +169,10 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Span::from_millis(5_000), response: Span::from_millis(60_000) }
+        Self {
+            connect: Span::from_millis(5_000),
+            response: Span::from_millis(60_000),
+        }
     }
 }
 
@@ -195,7 +198,10 @@ pub struct UpstreamAuth {
 
 impl std::fmt::Debug for UpstreamAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UpstreamAuth").field("header", &self.header).field("value_env", &self.value_env).finish_non_exhaustive()
+        f.debug_struct("UpstreamAuth")
+            .field("header", &self.header)
+            .field("value_env", &self.value_env)
+            .finish_non_exhaustive()
     }
 }
 
@@ -230,7 +236,10 @@ pub struct KeyLocation {
 
 impl Default for KeyLocation {
     fn default() -> Self {
-        Self { header: "X-API-Key".to_owned(), query: None }
+        Self {
+            header: "X-API-Key".to_owned(),
+            query: None,
+        }
     }
 }
 

@@ -295,7 +295,11 @@ pub struct LimitFault {
 }
 
 fn fault(field: &'static str, reason: &str, remedy: &str) -> LimitFault {
-    LimitFault { field, reason: reason.to_owned(), remedy: remedy.to_owned() }
+    LimitFault {
+        field,
+        reason: reason.to_owned(),
+        remedy: remedy.to_owned(),
+    }
 }
 
 impl LimitEntry {
@@ -311,7 +315,11 @@ impl LimitEntry {
         } else {
             self.rate()?
         };
-        Ok(Limit { key: self.key(&rule), rule, operations: self.operations.clone() })
+        Ok(Limit {
+            key: self.key(&rule),
+            rule,
+            operations: self.operations.clone(),
+        })
     }
 
     fn key(&self, rule: &Rule) -> String {
@@ -328,10 +336,17 @@ impl LimitEntry {
         format!("{base}@{}", operations.join(","))
     }
 
-    fn refuse_present(&self, fields: &[(&'static str, bool)], of: &str) -> Result<(), LimitFault> {
-        fields.iter().find(|(_, present)| *present).map_or(Ok(()), |(field, _)| {
-            Err(fault(field, &format!("`{field}` does not belong to a {of}"), &format!("remove `{field}`")))
-        })
+    fn refuse_present(fields: &[(&'static str, bool)], of: &str) -> Result<(), LimitFault> {
+        fields
+            .iter()
+            .find(|(_, present)| *present)
+            .map_or(Ok(()), |(field, _)| {
+                Err(fault(
+                    field,
+                    &format!("`{field}` does not belong to a {of}"),
+                    &format!("remove `{field}`"),
+                ))
+            })
     }
 
     fn quota_only(&self) -> [(&'static str, bool); 5] {
@@ -345,7 +360,7 @@ impl LimitEntry {
     }
 
     fn concurrency_rule(&self) -> Result<Rule, LimitFault> {
-        self.refuse_present(
+        Self::refuse_present(
             &[
                 ("requests", self.requests.is_some()),
                 ("meter", self.meter.is_some()),
@@ -355,32 +370,55 @@ impl LimitEntry {
             ],
             "concurrency limit",
         )?;
-        self.refuse_present(&self.quota_only(), "concurrency limit")?;
+        Self::refuse_present(&self.quota_only(), "concurrency limit")?;
         match self.concurrency {
             Some(max) if max > 0 => Ok(Rule::Concurrency { max }),
-            _ => Err(fault("concurrency", "no request could ever be in flight", "write at least 1")),
+            _ => Err(fault(
+                "concurrency",
+                "no request could ever be in flight",
+                "write at least 1",
+            )),
         }
     }
 
     fn rate(&self) -> Result<Rule, LimitFault> {
-        self.refuse_present(&self.quota_only(), "rate")?;
+        Self::refuse_present(&self.quota_only(), "rate")?;
         if self.meter.as_deref().is_some_and(|meter| meter != REQUESTS) {
-            return Err(fault("meter", "a rate counts requests only", "use `per: period` for a quota of another meter"));
+            return Err(fault(
+                "meter",
+                "a rate counts requests only",
+                "use `per: period` for a quota of another meter",
+            ));
         }
         let per = self.per.ok_or_else(|| {
-            fault("per", "the window is missing", "write per: second, minute, hour, day, month or period")
+            fault(
+                "per",
+                "the window is missing",
+                "write per: second, minute, hour, day, month or period",
+            )
         })?;
-        let requests = self
-            .requests
-            .filter(|requests| *requests > 0)
-            .ok_or_else(|| fault("requests", "the number of requests is missing", "write requests: N, at least 1"))?;
+        let requests = self.requests.filter(|requests| *requests > 0).ok_or_else(|| {
+            fault(
+                "requests",
+                "the number of requests is missing",
+                "write requests: N, at least 1",
+            )
+        })?;
         let algorithm = self.algorithm.unwrap_or_default();
         if matches!(per, Per::Day | Per::Month) && algorithm == Algorithm::TokenBucket {
-            return Err(fault("algorithm", "days and months are counted in fixed windows", "remove `algorithm`"));
+            return Err(fault(
+                "algorithm",
+                "days and months are counted in fixed windows",
+                "remove `algorithm`",
+            ));
         }
         let burst = match (algorithm, self.burst) {
             (Algorithm::FixedWindow, Some(_)) => {
-                return Err(fault("burst", "a fixed window has no burst", "add algorithm: token_bucket or remove `burst`"));
+                return Err(fault(
+                    "burst",
+                    "a fixed window has no burst",
+                    "add algorithm: token_bucket or remove `burst`",
+                ));
             }
             (_, None) => requests,
             (Algorithm::TokenBucket, Some(0)) => {
@@ -388,25 +426,52 @@ impl LimitEntry {
             }
             (Algorithm::TokenBucket, Some(burst)) => burst,
         };
-        Ok(Rule::Rate { requests, per, algorithm, burst })
+        Ok(Rule::Rate {
+            requests,
+            per,
+            algorithm,
+            burst,
+        })
     }
 
     fn quota(&self) -> Result<Quota, LimitFault> {
-        self.refuse_present(&[("algorithm", self.algorithm.is_some()), ("burst", self.burst.is_some())], "quota")?;
+        Self::refuse_present(
+            &[("algorithm", self.algorithm.is_some()), ("burst", self.burst.is_some())],
+            "quota",
+        )?;
         let (meter, max) = match (&self.meter, self.requests) {
             (None, Some(requests)) if self.max.is_none() => (REQUESTS.to_owned(), Some(requests)),
             (Some(meter), None) => (meter.clone(), self.max),
-            (None, None) => return Err(fault("meter", "the meter is missing", "write meter: NAME or requests: N")),
-            _ => return Err(fault("requests", "`requests` stands for meter and max", "write either, not both")),
+            (None, None) => {
+                return Err(fault(
+                    "meter",
+                    "the meter is missing",
+                    "write meter: NAME or requests: N",
+                ));
+            }
+            _ => {
+                return Err(fault(
+                    "requests",
+                    "`requests` stands for meter and max",
+                    "write either, not both",
+                ));
+            }
         };
         if !self.operations.is_empty() {
-            return Err(fault("operations", "a quota counts every operation", "use a meter with a filter, or a rate"));
+            return Err(fault(
+                "operations",
+                "a quota counts every operation",
+                "use a meter with a filter, or a rate",
+            ));
         }
         let (overage, overage_price) = match &self.overage {
             None | Some(Overage::None(_)) => (None, None),
             Some(Overage::Allowed(allowed)) => (Some(allowed.allow), allowed.price.clone()),
         };
-        let alerts = self.alerts.as_ref().map_or_else(|| vec![8_000, 9_500, 10_000], |alerts| alerts.iter().map(|p| p.0).collect());
+        let alerts = self.alerts.as_ref().map_or_else(
+            || vec![8_000, 9_500, 10_000],
+            |alerts| alerts.iter().map(|p| p.0).collect(),
+        );
         Ok(Quota {
             meter,
             max,
@@ -455,7 +520,9 @@ mod tests {
                 "overage":{"allow":"15%","price":"prorated"},"mode":"strict","when_unavailable":"closed"}"#,
         )
         .unwrap();
-        let Rule::Quota(quota) = tokens.rule else { panic!("not a quota") };
+        let Rule::Quota(quota) = tokens.rule else {
+            panic!("not a quota")
+        };
         assert_eq!(quota.alerts, [8_000, 9_500]);
         assert_eq!(quota.ceiling(1_000_000), Some(1_150_000));
         assert_eq!(quota.overage_price, Some(OveragePrice::Prorated(Prorated::Prorated)));
@@ -464,7 +531,9 @@ mod tests {
     #[test]
     fn the_allowance_of_an_odd_quota_is_rounded_down() {
         let limit = understand(r#"{"requests":999,"per":"period","overage":{"allow":"10%"}}"#).unwrap();
-        let Rule::Quota(quota) = limit.rule else { panic!("not a quota") };
+        let Rule::Quota(quota) = limit.rule else {
+            panic!("not a quota")
+        };
         assert_eq!(quota.ceiling(999), Some(1_098));
     }
 
