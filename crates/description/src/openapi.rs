@@ -139,6 +139,10 @@ pub fn load(bytes: &[u8], limits: &Limits) -> Loaded {
     match located::parse_one(bytes, limits) {
         Ok(document) => {
             let mut description = read(document.value());
+            // A version such as 1.10 would lose its zero as a number.
+            if document.value().pointer("/info/version").is_some_and(Value::is_number) {
+                description.document_version = document.written("/info/version").map(str::to_owned);
+            }
             let mut faults = notes(&document);
             faults.append(&mut description.faults);
             locate(&mut faults, &document);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use description::located::Limits;
 use description::openapi::{self, Loaded};
-use description::{Severity, bundle};
+use description::{Severity, bundle, import};
 
 struct Row {
     tier: String,
@@ -77,5 +77,48 @@ fn every_document_has_the_operations_of_the_index() {
         }
         let typed = loaded.document.as_ref().map(|document| openapi::typed_check(document.value()));
         println!("             {} from the typed check, {:.1?}", typed.map_or(0, |faults| faults.len()), start.elapsed());
+    }
+}
+
+#[test]
+fn malformed_documents_give_faults_with_pointer_and_line() {
+    let Some(folder) = corpus() else { return };
+    for row in index(&folder).into_iter().filter(|row| row.tier == "malformed") {
+        let faults = load(&folder, &row).description.faults;
+        assert!(!faults.is_empty(), "{}", row.file);
+        assert!(faults.iter().all(|fault| fault.position.is_some_and(|at| at.line > 0)), "{}: {faults:?}", row.file);
+    }
+}
+
+#[test]
+fn the_split_description_bundles_to_the_operations_of_the_whole_one() {
+    let Some(folder) = corpus() else { return };
+    let whole = openapi::load(&bytes(&folder.join("cafe-3.2.yaml")), &Limits::DESCRIPTION).description;
+    let bundled = bundle::bundle(&folder.join("cafe-split/cafe.yaml"), &Limits::DESCRIPTION).unwrap();
+    assert_eq!(bundled.faults, []);
+    let split = openapi::read(&bundled.value);
+    assert_eq!(split.faults, []);
+    assert_eq!((&split.title, &split.servers), (&whole.title, &whole.servers));
+    assert_eq!(split.operations, whole.operations);
+    let schemas = |value: &serde_json::Value| {
+        let mut names: Vec<String> = value["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let document = openapi::load(&bytes(&folder.join("cafe-3.2.yaml")), &Limits::DESCRIPTION).document.unwrap();
+    assert_eq!(schemas(&bundled.value), schemas(document.value()));
+}
+
+#[test]
+fn every_document_imports_under_a_name_of_its_own() {
+    let Some(folder) = corpus() else { return };
+    for row in index(&folder) {
+        let description = load(&folder, &row).description;
+        let imported = import::import(&description, "http://127.0.0.1:9001", &import::Options::default());
+        let api = &imported.value["apis"][0];
+        assert!(api["name"].as_str().is_some_and(|name| !name.is_empty()), "{}", row.file);
+        let url = api["upstream"]["targets"][0]["url"].as_str().unwrap();
+        assert!(url.starts_with("http://127.0.0.1:9001"), "{}: {url}", row.file);
+        println!("{:32} {:28} {url}", row.file, api["name"].as_str().unwrap());
     }
 }
