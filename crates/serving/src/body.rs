@@ -114,15 +114,20 @@ impl Body {
         Self { kind, allowance: None }
     }
 
-    /// Lets at most `max` further bytes through.
+    /// Lets at most `max` further bytes through. A smaller limit that was set
+    /// before, such as the listener's, stays.
     ///
     /// # Errors
     /// [`BodyError::TooLarge`] at once when the declared length exceeds `max`;
     /// otherwise `poll_frame` fails with it when the bytes do.
     pub fn limit(&mut self, max: u64) -> Result<(), BodyError> {
-        self.allowance = Some(Allowance { limit: max, left: max });
-        if self.size_hint().lower() > max {
-            return Err(BodyError::TooLarge { limit: max });
+        let allowance = match self.allowance {
+            Some(smaller) if smaller.left < max => smaller,
+            _ => Allowance { limit: max, left: max },
+        };
+        self.allowance = Some(allowance);
+        if self.size_hint().lower() > allowance.left {
+            return Err(BodyError::TooLarge { limit: allowance.limit });
         }
         Ok(())
     }

@@ -25,8 +25,13 @@ pub mod request_id;
 pub mod service;
 pub mod stream;
 mod timer;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod trace_context;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod desync;
 
 pub use body::{Body, BodyError};
 pub use service::{Completion, ConnInfo, Protocol, Refusal, Request, Response, Service};

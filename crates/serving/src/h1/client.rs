@@ -332,3 +332,6 @@ impl Exchange {
         head.response.map(|()| body.map_or_else(Body::empty, Body::h1_response))
     }
 }
+
+#[cfg(test)]
+mod tests;

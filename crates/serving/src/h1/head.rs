@@ -200,3 +200,6 @@ pub(crate) const fn fault_of(error: httparse::Error) -> Fault {
         httparse::Error::Version => Fault::Version,
     }
 }
+
+#[cfg(test)]
+mod tests;

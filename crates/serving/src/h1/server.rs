@@ -286,3 +286,6 @@ impl<S: Service> Connection<S> {
 fn gone() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
+
+#[cfg(test)]
+mod tests;
