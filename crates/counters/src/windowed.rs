@@ -69,6 +69,9 @@ impl Windowed {
         if at >= current.window.end {
             let turned = Count::new((calendar.window)(at));
             self.previous = Some(std::mem::replace(current, turned));
+            // Whoever turns it, the newest calendar has the last word: by another stamp it will look again.
+            let newest = self.calendar.map_or(0, |(_, revision)| revision);
+            self.calendar = Some((calendar.stamp, newest.max(calendar.revision)));
             return current;
         }
         if at >= current.window.start {
