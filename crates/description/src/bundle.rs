@@ -75,17 +75,30 @@ pub fn bundle(path: &Path, limits: &Limits) -> Result<Bundled, Error> {
         faults: Faults::default(),
     };
     bundler.reserve_components(&root);
-    let place = Place { file: Files::ROOT, source: String::new(), out: String::new(), depth: 0 };
-    let mut value = bundler.value(&root, place, Keys::Fields);
+    let place = Place {
+        file: Files::ROOT,
+        source: String::new(),
+        out: String::new(),
+        depth: 0,
+    };
+    let mut value = bundler.value(&root, &place, Keys::Fields);
     while let Some((target, out)) = bundler.queue.pop_front() {
-        let place = Place { file: target.file, source: target.pointer.clone(), out: out.clone(), depth: 0 };
-        let content = bundler.content(&target, place);
+        let place = Place {
+            file: target.file,
+            source: target.pointer.clone(),
+            out: out.clone(),
+            depth: 0,
+        };
+        let content = bundler.content(&target, &place);
         bundler.hoisted.push((out, content));
     }
     for (out, content) in std::mem::take(&mut bundler.hoisted) {
         put(&mut value, &out, content);
     }
-    Ok(Bundled { value, faults: bundler.faults.into_list() })
+    Ok(Bundled {
+        value,
+        faults: bundler.faults.into_list(),
+    })
 }
 
 /// Puts a component where its pointer says; maps on the way are made.
@@ -93,7 +106,9 @@ fn put(root: &mut Value, out: &str, content: Value) {
     let mut slot = root;
     for segment in pointer::segments(out) {
         let Value::Object(map) = slot else { return };
-        slot = map.entry(segment.into_owned()).or_insert_with(|| Value::Object(Map::new()));
+        slot = map
+            .entry(segment.into_owned())
+            .or_insert_with(|| Value::Object(Map::new()));
     }
     *slot = content;
 }
@@ -113,7 +128,12 @@ struct Place {
 impl Place {
     fn below(&self, segment: &str) -> Self {
         let source = pointer::join(&self.source, segment);
-        Self { file: self.file, source, out: pointer::join(&self.out, segment), depth: self.depth }
+        Self {
+            file: self.file,
+            source,
+            out: pointer::join(&self.out, segment),
+            depth: self.depth,
+        }
     }
 }
 
@@ -143,8 +163,13 @@ impl Bundler {
             let Some(base) = kind.base(self.swagger) else { continue };
             let entries = lookup(root, base).and_then(Value::as_object).into_iter().flatten();
             for (name, value) in entries {
-                let reference = value.get("$ref").and_then(Value::as_str).filter(|text| !text.starts_with('#'));
-                let Some(Ok(target)) = reference.map(|text| self.files.target(Files::ROOT, text)) else { continue };
+                let reference = value
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .filter(|text| !text.starts_with('#'));
+                let Some(Ok(target)) = reference.map(|text| self.files.target(Files::ROOT, text)) else {
+                    continue;
+                };
                 if target.file != Files::ROOT {
                     self.placed.entry(target).or_insert_with(|| pointer::join(base, name));
                 }
@@ -152,18 +177,18 @@ impl Bundler {
         }
     }
 
-    fn value(&mut self, value: &Value, place: Place, keys: Keys) -> Value {
+    fn value(&mut self, value: &Value, place: &Place, keys: Keys) -> Value {
         match value {
             Value::Object(_) | Value::Array(_) if keys == Keys::Opaque => value.clone(),
             Value::Object(map) => {
                 let reference = map.get("$ref").and_then(Value::as_str).filter(|_| keys == Keys::Fields);
                 match reference.filter(|text| place.file != Files::ROOT || !text.starts_with('#')) {
                     Some(reference) => self.reference(map, reference, place),
-                    None => self.map(map, &place, keys),
+                    None => self.map(map, place, keys),
                 }
             }
             Value::Array(items) => {
-                let copy = |(at, item)| self.value(item, place.below(&usize::to_string(&at)), keys);
+                let copy = |(at, item)| self.value(item, &place.below(&usize::to_string(&at)), keys);
                 Value::Array(items.iter().enumerate().map(copy).collect())
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
@@ -176,7 +201,7 @@ impl Bundler {
             let below = place.below(key);
             let mapped = match value.as_str() {
                 Some(text) if place.out.ends_with("/discriminator/mapping") => self.mapping(text, &below),
-                _ => self.value(value, below, keys.below(key, value)),
+                _ => self.value(value, &below, keys.below(key, value)),
             };
             copy.insert(key.clone(), mapped);
         }
@@ -185,7 +210,9 @@ impl Bundler {
 
     /// A discriminator names schemas by plain name or by reference.
     fn mapping(&mut self, text: &str, place: &Place) -> Value {
-        let is_file = text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml") || text.ends_with(".json");
+        let path = Path::new(text.split('#').next().unwrap_or_default());
+        let known = |extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known);
+        let is_file = text.contains('/') || path.extension().is_some_and(known);
         if !is_file || (text.starts_with('#') && place.file == Files::ROOT) {
             return Value::String(text.to_owned());
         }
@@ -198,31 +225,43 @@ impl Bundler {
         }
     }
 
-    fn reference(&mut self, map: &Map<String, Value>, reference: &str, place: Place) -> Value {
+    fn reference(&mut self, map: &Map<String, Value>, reference: &str, place: &Place) -> Value {
         let target = match self.files.target(place.file, reference) {
             Ok(target) => target,
             Err(refusal) => {
-                self.report(&refusal, reference, &place);
+                self.report(&refusal, reference, place);
                 return Value::Object(map.clone());
             }
         };
         let kind = Kind::at(&place.out);
         let known = self.placed.get(&target).is_some_and(|out| *out != place.out);
-        let in_place = !known && (kind.base(self.swagger).is_none() || self.is_reserved(&target, &place));
+        let in_place = !known && (kind.base(self.swagger).is_none() || self.is_reserved(&target, place));
         if !in_place || target.file == Files::ROOT {
-            let out = self.lead(&target, kind, &place);
+            let out = self.lead(&target, kind, place);
             let content = Map::from_iter([("$ref".to_owned(), Value::String(format!("#{}", encode(&out))))]);
-            return self.with_siblings(map, content, &place);
+            return self.with_siblings(map, content, place);
         }
-        let circle = self.is_reserved(&target, &place) && self.active.contains(&target);
+        let circle = self.is_reserved(&target, place) && self.active.contains(&target);
         if circle || place.depth >= DEEPEST {
-            self.report(if circle { &Refusal::Circle } else { &Refusal::TooDeep }, reference, &place);
+            self.report(
+                if circle { &Refusal::Circle } else { &Refusal::TooDeep },
+                reference,
+                place,
+            );
             return Value::Object(map.clone());
         }
         self.placed.insert(target.clone(), place.out.clone());
         let (file, source, out) = (target.file, target.pointer.clone(), place.out.clone());
-        match self.content(&target, Place { file, source, out, depth: place.depth + 1 }) {
-            Value::Object(content) => self.with_siblings(map, content, &place),
+        match self.content(
+            &target,
+            &Place {
+                file,
+                source,
+                out,
+                depth: place.depth + 1,
+            },
+        ) {
+            Value::Object(content) => self.with_siblings(map, content, place),
             other => other,
         }
     }
@@ -239,7 +278,9 @@ impl Bundler {
         if let Some(out) = self.placed.get(target) {
             return out.clone();
         }
-        let Some(base) = kind.base(self.swagger) else { return place.out.clone() };
+        let Some(base) = kind.base(self.swagger) else {
+            return place.out.clone();
+        };
         let out = self.free_pointer(base, &self.files.name(target));
         self.placed.insert(target.clone(), out.clone());
         self.queue.push_back((target.clone(), out.clone()));
@@ -258,7 +299,7 @@ impl Bundler {
         out
     }
 
-    fn content(&mut self, target: &Target, place: Place) -> Value {
+    fn content(&mut self, target: &Target, place: &Place) -> Value {
         let Some(value) = self.files.part(target) else {
             // Found when the target was made; kept as a reference should that ever change.
             return Value::Null;
@@ -272,7 +313,7 @@ impl Bundler {
     /// Fields beside a reference win over those of the content.
     fn with_siblings(&mut self, map: &Map<String, Value>, mut content: Map<String, Value>, place: &Place) -> Value {
         for (key, value) in map.iter().filter(|(key, _)| *key != "$ref") {
-            let copy = self.value(value, place.below(key), Keys::Fields.below(key, value));
+            let copy = self.value(value, &place.below(key), Keys::Fields.below(key, value));
             content.insert(key.clone(), copy);
         }
         Value::Object(content)

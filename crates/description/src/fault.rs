@@ -49,7 +49,13 @@ impl Fault {
     }
 
     fn new(severity: Severity, pointer: String, reason: String, remedy: String) -> Self {
-        Self { severity, pointer, position: None, reason, remedy }
+        Self {
+            severity,
+            pointer,
+            position: None,
+            reason,
+            remedy,
+        }
     }
 }
 
@@ -69,7 +75,9 @@ impl std::fmt::Display for Fault {
 /// Gives each fault without a position the place of its pointer, or of the nearest part that exists.
 pub fn locate(faults: &mut [Fault], document: &Document) {
     for fault in faults {
-        fault.position.get_or_insert_with(|| document.nearest(&fault.pointer).shown());
+        fault
+            .position
+            .get_or_insert_with(|| document.nearest(&fault.pointer).shown());
     }
 }
 
@@ -100,7 +108,8 @@ impl Faults {
     pub(crate) fn into_list(mut self) -> Vec<Fault> {
         if self.more > 0 {
             let reason = format!("{} further faults are not listed", self.more);
-            self.list.push(Fault::warning("", reason, "repair the listed ones and check again"));
+            self.list
+                .push(Fault::warning("", reason, "repair the listed ones and check again"));
         }
         self.list
     }

@@ -36,9 +36,16 @@ pub struct Imported {
 pub fn import(description: &Description, upstream: &str, options: &Options) -> Imported {
     let mut faults = Vec::new();
     if description.operations.is_empty() {
-        faults.push(Fault::warning("", "the document has no operations, so no route results", "add paths to it"));
+        faults.push(Fault::warning(
+            "",
+            "the document has no operations, so no route results",
+            "add paths to it",
+        ));
     }
-    let name = options.name.clone().unwrap_or_else(|| slug(description.title.as_deref().unwrap_or_default()));
+    let name = options
+        .name
+        .clone()
+        .unwrap_or_else(|| slug(description.title.as_deref().unwrap_or_default()));
     let base_path = options.base_path.clone().unwrap_or_else(|| format!("/{name}"));
     let url = upstream_url(description, upstream, &mut faults);
     let value = json!({
@@ -63,7 +70,11 @@ fn upstream_url(description: &Description, upstream: &str, faults: &mut Vec<Faul
     let path = server_path(description);
     if path.contains(['{', '}', '?', '#']) {
         let reason = format!("the path {path:?} of the first server is not used");
-        faults.push(Fault::warning("/servers/0/url", reason, "give the whole address of the upstream"));
+        faults.push(Fault::warning(
+            "/servers/0/url",
+            reason,
+            "give the whole address of the upstream",
+        ));
         return upstream.trim_end_matches('/').to_owned();
     }
     format!("{}{path}", upstream.trim_end_matches('/'))
@@ -71,7 +82,11 @@ fn upstream_url(description: &Description, upstream: &str, faults: &mut Vec<Faul
 
 /// The path of the first server, with a leading and without a trailing slash; empty for `/`.
 fn server_path(description: &Description) -> String {
-    let first = description.base_path.as_ref().or_else(|| description.servers.first()).map_or("", String::as_str);
+    let first = description
+        .base_path
+        .as_ref()
+        .or_else(|| description.servers.first())
+        .map_or("", String::as_str);
     let path = match first.split_once("://") {
         Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
         None => match first.strip_prefix("//") {
@@ -80,7 +95,11 @@ fn server_path(description: &Description) -> String {
         },
     };
     let path = path.trim_matches('/');
-    if path.is_empty() || path == "." { String::new() } else { format!("/{path}") }
+    if path.is_empty() || path == "." {
+        String::new()
+    } else {
+        format!("/{path}")
+    }
 }
 
 /// A name of lower-case letters, digits and hyphens, at most 60 characters. Titles of other scripts become a name made
@@ -112,7 +131,10 @@ fn fold(character: char) -> String {
     if character.is_ascii_alphanumeric() {
         return character.to_string();
     }
-    let known = LATIN.iter().find(|(from, _)| from.contains(character)).map(|(_, to)| (*to).to_owned());
+    let known = LATIN
+        .iter()
+        .find(|(from, _)| from.contains(character))
+        .map(|(_, to)| (*to).to_owned());
     match known {
         Some(letters) => letters,
         None if character.is_alphabetic() || character.is_numeric() => format!("{:x}", u32::from(character)),
@@ -122,10 +144,33 @@ fn fold(character: char) -> String {
 
 /// Latin letters with marks, by the letters that are written without them.
 const LATIN: [(&str, &str); 27] = [
-    ("àáâãåāăą", "a"), ("ä", "ae"), ("æ", "ae"), ("çćĉċč", "c"), ("ďđ", "d"), ("ð", "d"), ("èéêëēĕėęě", "e"),
-    ("ĝğġģ", "g"), ("ĥħ", "h"), ("ìíîïĩīĭįı", "i"), ("ĵ", "j"), ("ķ", "k"), ("ĺļľŀł", "l"), ("ñńņňŉ", "n"),
-    ("òóôõøōŏő", "o"), ("ö", "oe"), ("œ", "oe"), ("ŕŗř", "r"), ("śŝşšș", "s"), ("ß", "ss"), ("ţťŧț", "t"),
-    ("ùúûũūŭůűų", "u"), ("ü", "ue"), ("ŵ", "w"), ("ýÿŷ", "y"), ("źżž", "z"), ("þ", "th"),
+    ("àáâãåāăą", "a"),
+    ("ä", "ae"),
+    ("æ", "ae"),
+    ("çćĉċč", "c"),
+    ("ďđ", "d"),
+    ("ð", "d"),
+    ("èéêëēĕėęě", "e"),
+    ("ĝğġģ", "g"),
+    ("ĥħ", "h"),
+    ("ìíîïĩīĭįı", "i"),
+    ("ĵ", "j"),
+    ("ķ", "k"),
+    ("ĺļľŀł", "l"),
+    ("ñńņňŉ", "n"),
+    ("òóôõøōŏő", "o"),
+    ("ö", "oe"),
+    ("œ", "oe"),
+    ("ŕŗř", "r"),
+    ("śŝşšș", "s"),
+    ("ß", "ss"),
+    ("ţťŧț", "t"),
+    ("ùúûũūŭůűų", "u"),
+    ("ü", "ue"),
+    ("ŵ", "w"),
+    ("ýÿŷ", "y"),
+    ("źżž", "z"),
+    ("þ", "th"),
 ];
 
 #[cfg(test)]
@@ -134,12 +179,18 @@ mod tests {
     use crate::openapi::read;
 
     fn imported(document: &Value, upstream: &str) -> Imported {
-        let options = Options { openapi: "./api.yaml".to_owned(), ..Options::default() };
+        let options = Options {
+            openapi: "./api.yaml".to_owned(),
+            ..Options::default()
+        };
         import(&read(document), upstream, &options)
     }
 
     fn url(document: &Value, upstream: &str) -> String {
-        imported(document, upstream).value["apis"][0]["upstream"]["targets"][0]["url"].as_str().unwrap().to_owned()
+        imported(document, upstream).value["apis"][0]["upstream"]["targets"][0]["url"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
@@ -188,11 +239,16 @@ mod tests {
 
     #[test]
     fn server_variables_take_their_defaults_and_others_are_refused() {
-        let server = |url: &str| json!({"openapi": "3.0.0", "servers": [{"url": url, "variables": {"v": {"default": "v9"}}}]});
+        let server =
+            |url: &str| json!({"openapi": "3.0.0", "servers": [{"url": url, "variables": {"v": {"default": "v9"}}}]});
         assert_eq!(url(&server("https://a.example/{v}"), "http://up"), "http://up/v9");
         let odd = imported(&server("https://a.example/{w}"), "http://up");
         assert_eq!(odd.value["apis"][0]["upstream"]["targets"][0]["url"], "http://up");
-        assert!(odd.faults.iter().any(|fault| fault.reason.contains("{w}")), "{:?}", odd.faults);
+        assert!(
+            odd.faults.iter().any(|fault| fault.reason.contains("{w}")),
+            "{:?}",
+            odd.faults
+        );
     }
 
     #[test]

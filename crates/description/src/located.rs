@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use source::{Place, Position};
 use source::Source;
+pub use source::{Place, Position};
 use spot::Spot;
 
 use crate::pointer;
@@ -42,10 +42,18 @@ pub struct Limits {
 impl Limits {
     /// For API descriptions: 50 MiB, depth 64, 4 million values, 200,000 entries in one list or map, 10,000 values by
     /// aliases.
-    pub const DESCRIPTION: Self =
-        Self { bytes: 50 << 20, depth: 64, nodes: 4_000_000, entries: 200_000, alias_nodes: 10_000 };
+    pub const DESCRIPTION: Self = Self {
+        bytes: 50 << 20,
+        depth: 64,
+        nodes: 4_000_000,
+        entries: 200_000,
+        alias_nodes: 10_000,
+    };
     /// For configuration files: as [`Limits::DESCRIPTION`], with a million entries in one list.
-    pub const CONFIGURATION: Self = Self { entries: 1_000_000, ..Self::DESCRIPTION };
+    pub const CONFIGURATION: Self = Self {
+        entries: 1_000_000,
+        ..Self::DESCRIPTION
+    };
 }
 
 /// Text that is not a document.
@@ -143,7 +151,11 @@ impl Document {
         let (mut value, mut spot) = (&self.value, &self.root);
         for segment in pointer::segments(pointer) {
             let step = match value {
-                Value::Object(map) => map.iter().enumerate().find(|(_, (key, _))| **key == segment).map(|(at, (_, v))| (at, v)),
+                Value::Object(map) => map
+                    .iter()
+                    .enumerate()
+                    .find(|(_, (key, _))| **key == segment)
+                    .map(|(at, (_, v))| (at, v)),
                 Value::Array(items) => pointer::index(&segment).and_then(|at| items.get(at).map(|v| (at, v))),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
             };
@@ -166,7 +178,12 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Vec<Document>, SyntaxError
     let parsed = parse_text(source.text(), limits).map_err(|failure| source.error(failure))?;
     let documents = parsed.into_iter().map(|raw| {
         let notes = raw.notes.into_iter().map(|note| note.place(&source)).collect();
-        Document { value: raw.value, root: raw.root, notes, source: Arc::clone(&source) }
+        Document {
+            value: raw.value,
+            root: raw.root,
+            notes,
+            source: Arc::clone(&source),
+        }
     });
     Ok(documents.collect())
 }
@@ -200,9 +217,10 @@ fn parse_text(text: &str, limits: &Limits) -> Result<Vec<Raw>, Failure> {
     let start = text.trim_start();
     if start.starts_with('<') {
         let offset = text.len() - start.len();
-        return Err(Failure::new(offset, "this is an HTML or XML page, neither YAML nor JSON").remedy(
-            "fetch the document itself; a login page often stands in its place when a session has expired",
-        ));
+        return Err(
+            Failure::new(offset, "this is an HTML or XML page, neither YAML nor JSON")
+                .remedy("fetch the document itself; a login page often stands in its place when a session has expired"),
+        );
     }
     if !start.starts_with(['{', '[']) {
         return yaml::parse(text, limits);
@@ -211,7 +229,15 @@ fn parse_text(text: &str, limits: &Limits) -> Result<Vec<Raw>, Failure> {
         if failure.limit || text.len() > FLOW_STYLE_BYTES {
             return Err(failure);
         }
-        yaml::parse(text, limits).map_err(|other| if other.limit { other } else { failure })
+        // What got further understood more of the text.
+        let further = |other: Failure| {
+            if other.limit || other.offset > failure.offset {
+                other
+            } else {
+                failure
+            }
+        };
+        yaml::parse(text, limits).map_err(further)
     })
 }
 
@@ -239,7 +265,12 @@ enum RawKind {
 
 impl RawNote {
     fn new(kind: RawKind, offset: u32, subject: &str) -> Self {
-        Self { kind, offset, subject: shorten(subject), path: Vec::new() }
+        Self {
+            kind,
+            offset,
+            subject: shorten(subject),
+            path: Vec::new(),
+        }
     }
 
     fn place(mut self, source: &Source) -> Note {
@@ -254,20 +285,38 @@ impl RawNote {
             RawKind::Duplicate { first } => {
                 let first = source.position(first);
                 let reason = format!("the key {subject:?} stands here again, first at {first}");
-                (NoteKind::DuplicateKey { first }, reason, "keep one of the two; the last one wins")
+                (
+                    NoteKind::DuplicateKey { first },
+                    reason,
+                    "keep one of the two; the last one wins",
+                )
             }
-            RawKind::KeyNotText => {
-                (NoteKind::KeyNotText, format!("the key {subject} is not text"), "put the key in quotes")
-            }
-            RawKind::EntrySkipped => {
-                (NoteKind::EntrySkipped, format!("{subject}; the entry is left out"), "write a text as key")
-            }
+            RawKind::KeyNotText => (
+                NoteKind::KeyNotText,
+                format!("the key {subject} is not text"),
+                "put the key in quotes",
+            ),
+            RawKind::EntrySkipped => (
+                NoteKind::EntrySkipped,
+                format!("{subject}; the entry is left out"),
+                "write a text as key",
+            ),
             RawKind::NumberTooLarge => {
                 let reason = format!("the number {subject} is too large and is read as text");
-                (NoteKind::NumberTooLarge, reason, "write a smaller number, or put it in quotes")
+                (
+                    NoteKind::NumberTooLarge,
+                    reason,
+                    "write a smaller number, or put it in quotes",
+                )
             }
         };
-        Note { kind, pointer, position, reason, remedy: remedy.to_owned() }
+        Note {
+            kind,
+            pointer,
+            position,
+            reason,
+            remedy: remedy.to_owned(),
+        }
     }
 }
 
@@ -280,7 +329,10 @@ impl Notes {
 
     fn push(&mut self, note: RawNote) -> Result<(), Failure> {
         if self.0.len() >= Self::MOST {
-            return Err(Failure::limit(note.offset as usize, "too many duplicate or unusable keys and numbers"));
+            return Err(Failure::limit(
+                note.offset as usize,
+                "too many duplicate or unusable keys and numbers",
+            ));
         }
         self.0.push(note);
         Ok(())
@@ -305,11 +357,21 @@ struct Failure {
 impl Failure {
     fn new(offset: usize, reason: impl Into<String>) -> Self {
         let remedy = "check the quotes, commas, colons and indentation of this line and of the one before";
-        Self { offset, reason: shorten(&reason.into()), remedy, limit: false }
+        Self {
+            offset,
+            reason: shorten(&reason.into()),
+            remedy,
+            limit: false,
+        }
     }
 
     fn limit(offset: usize, reason: impl Into<String>) -> Self {
-        Self { offset, reason: reason.into(), remedy: "make the document smaller or split it", limit: true }
+        Self {
+            offset,
+            reason: reason.into(),
+            remedy: "make the document smaller or split it",
+            limit: true,
+        }
     }
 
     fn remedy(mut self, remedy: &'static str) -> Self {

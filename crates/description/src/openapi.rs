@@ -147,12 +147,21 @@ pub fn load(bytes: &[u8], limits: &Limits) -> Loaded {
             faults.append(&mut description.faults);
             locate(&mut faults, &document);
             faults.sort_by_key(|fault| fault.position);
-            Loaded { description: Description { faults, ..description }, document: Some(document) }
+            Loaded {
+                description: Description { faults, ..description },
+                document: Some(document),
+            }
         }
         Err(error) => {
             let mut fault = Fault::error("", error.reason, error.remedy);
             fault.position = Some(error.position);
-            Loaded { description: Description { faults: vec![fault], ..read(&Value::Null) }, document: None }
+            Loaded {
+                description: Description {
+                    faults: vec![fault],
+                    ..read(&Value::Null)
+                },
+                document: None,
+            }
         }
     }
 }
@@ -167,7 +176,10 @@ fn notes(document: &Document) -> Vec<Fault> {
                 Fault::warning(pointer, reason, remedy)
             }
         };
-        Fault { position: Some(note.position), ..fault }
+        Fault {
+            position: Some(note.position),
+            ..fault
+        }
     });
     notes.collect()
 }
@@ -213,7 +225,13 @@ impl<'a> Reader<'a> {
 
     fn new(root: &'a Value) -> Self {
         let (faults, operations) = (Faults::default(), Vec::new());
-        Self { root, version: Version::Unknown, faults, operations, budget: Self::BUDGET }
+        Self {
+            root,
+            version: Version::Unknown,
+            faults,
+            operations,
+            budget: Self::BUDGET,
+        }
     }
 
     /// Takes what a part costs from the budget; the first time that it does not suffice is reported.
@@ -240,15 +258,24 @@ impl<'a> Reader<'a> {
                 self.fields(fields::INFO, info, "/info");
                 description.title = self.text(info, "title", "/info");
                 description.document_version = self.text(info, "version", "/info");
-                description.summary =
-                    self.text(info, "summary", "/info").or_else(|| self.text(info, "description", "/info"));
+                description.summary = self
+                    .text(info, "summary", "/info")
+                    .or_else(|| self.text(info, "description", "/info"));
             }
-            Some(None) => self.faults.push(Fault::warning("/info", "info is not a map", "write info with title and version")),
-            None => self.faults.push(Fault::warning("", "info is missing", "add info with title and version")),
+            Some(None) => self.faults.push(Fault::warning(
+                "/info",
+                "info is not a map",
+                "write info with title and version",
+            )),
+            None => self
+                .faults
+                .push(Fault::warning("", "info is missing", "add info with title and version")),
         }
         if self.version == Version::V2 {
             description.base_path = self.text(object, "basePath", "");
-            description.servers.extend(self.swagger_server(object, description.base_path.as_deref()));
+            description
+                .servers
+                .extend(self.swagger_server(object, description.base_path.as_deref()));
         } else {
             self.servers(object, description);
         }
@@ -264,13 +291,16 @@ impl<'a> Reader<'a> {
         for (at, server) in list(object.get("servers")).iter().enumerate() {
             let pointer = format!("/servers/{at}");
             let Some(server) = server.as_object() else {
-                self.faults.push(Fault::warning(pointer, "a server is not a map", "write it as {url: …}"));
+                self.faults
+                    .push(Fault::warning(pointer, "a server is not a map", "write it as {url: …}"));
                 continue;
             };
             self.fields(fields::SERVER, server, &pointer);
             match self.text(server, "url", &pointer) {
                 Some(url) => description.servers.push(with_variables(&url, server)),
-                None => self.faults.push(Fault::warning(pointer, "a server has no url", "add its url")),
+                None => self
+                    .faults
+                    .push(Fault::warning(pointer, "a server has no url", "add its url")),
             }
         }
     }
@@ -279,20 +309,33 @@ impl<'a> Reader<'a> {
         let host = self.text(object, "host", "")?;
         let schemes = list(object.get("schemes"));
         let named = |name: &str| schemes.iter().any(|scheme| scheme == name);
-        let scheme = if named("http") && !named("https") { "http" } else { "https" };
+        let scheme = if named("http") && !named("https") {
+            "http"
+        } else {
+            "https"
+        };
         Some(format!("{scheme}://{host}{}", base_path.unwrap_or_default()))
     }
 
     /// Names of components are part of references and of page addresses.
     fn component_names(&mut self, object: &'a Map<String, Value>) {
-        let Some(components) = object.get("components").and_then(Value::as_object) else { return };
+        let Some(components) = object.get("components").and_then(Value::as_object) else {
+            return;
+        };
         for (kind, entries) in components.iter().filter(|(kind, _)| !kind.starts_with("x-")) {
             for name in entries.as_object().into_iter().flat_map(Map::keys) {
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
                 if name.is_empty() || !name.chars().all(plain) {
-                    let reason = format!("the component name {:?} has characters that names may not have", located::shorten(name));
+                    let reason = format!(
+                        "the component name {:?} has characters that names may not have",
+                        located::shorten(name)
+                    );
                     let pointer = crate::pointer::join(&format!("/components/{kind}"), name);
-                    self.faults.push(Fault::warning(pointer, reason, "use letters, digits, dots, hyphens and underscores"));
+                    self.faults.push(Fault::warning(
+                        pointer,
+                        reason,
+                        "use letters, digits, dots, hyphens and underscores",
+                    ));
                 }
             }
         }
@@ -310,7 +353,11 @@ impl<'a> Reader<'a> {
             Value::Object(_) => (None, "a map"),
         };
         let reason = format!("{field} is {what} where text is expected");
-        self.faults.push(Fault::warning(crate::pointer::join(pointer, field), reason, "write it as text, in quotes"));
+        self.faults.push(Fault::warning(
+            crate::pointer::join(pointer, field),
+            reason,
+            "write it as text, in quotes",
+        ));
         kept
     }
 
@@ -321,7 +368,8 @@ impl<'a> Reader<'a> {
             Some(other) => {
                 let pointer = crate::pointer::join(pointer, field);
                 let reason = format!("{field} is neither true nor false");
-                self.faults.push(Fault::warning(pointer, reason, "write true or false without quotes"));
+                self.faults
+                    .push(Fault::warning(pointer, reason, "write true or false without quotes"));
                 other == "true"
             }
         }

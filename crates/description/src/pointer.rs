@@ -54,7 +54,10 @@ mod tests {
             push(&mut pointer, segment);
         }
         assert_eq!(pointer, "/paths/~1a~1{b}/~01//get");
-        assert_eq!(segments(&pointer).collect::<Vec<_>>(), ["paths", "/a/{b}", "~1", "", "get"]);
+        assert_eq!(
+            segments(&pointer).collect::<Vec<_>>(),
+            ["paths", "/a/{b}", "~1", "", "get"]
+        );
         assert_eq!(segments("").count(), 0);
     }
 

@@ -39,7 +39,9 @@ pub enum Part {
 pub fn route_template(path_key: &str) -> Template {
     let path = path_of(path_key);
     let path = path.strip_prefix('/').unwrap_or(path);
-    Template { segments: path.split('/').map(segment).collect() }
+    Template {
+        segments: path.split('/').map(segment).collect(),
+    }
 }
 
 /// The part of a path key that takes part in routing: up to `?` or `#`, outside of braces.
@@ -61,7 +63,8 @@ pub fn path_of(path_key: &str) -> &str {
 }
 
 fn closes(rest: &str) -> bool {
-    rest.find(['}', '/', '{']).is_some_and(|at| rest.as_bytes().get(at) == Some(&b'}'))
+    rest.find(['}', '/', '{'])
+        .is_some_and(|at| rest.as_bytes().get(at) == Some(&b'}'))
 }
 
 fn segment(text: &str) -> Segment {
@@ -92,7 +95,9 @@ fn segment(text: &str) -> Segment {
 
 /// Text before, name of, and text after the first parameter. Of `{{a}` the inner brace counts.
 fn next_param(text: &str) -> Option<(&str, &str, &str)> {
-    let close = text.find('{').and_then(|open| text.get(open..)?.find('}').map(|at| open + at))?;
+    let close = text
+        .find('{')
+        .and_then(|open| text.get(open..)?.find('}').map(|at| open + at))?;
     let open = text.get(..close)?.rfind('{')?;
     let name = text.get(open + 1..close)?;
     if name.is_empty() {
@@ -113,7 +118,11 @@ pub fn canonical(text: &str) -> String {
         let escaped = if byte == b'%' { escape_at(bytes, at) } else { None };
         at += if escaped.is_some() { 3 } else { 1 };
         let value = escaped.unwrap_or(byte);
-        let verbatim = if escaped.is_some() { is_unreserved(value) } else { is_path_byte(value) };
+        let verbatim = if escaped.is_some() {
+            is_unreserved(value)
+        } else {
+            is_path_byte(value)
+        };
         if verbatim {
             out.push(char::from(value));
         } else {
@@ -125,7 +134,11 @@ pub fn canonical(text: &str) -> String {
 }
 
 fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let high = bytes.get(at + 1).and_then(digit)?;
     let low = bytes.get(at + 2).and_then(digit)?;
     Some(high << 4 | low)
@@ -137,24 +150,23 @@ const fn is_unreserved(byte: u8) -> bool {
 
 /// What a path may hold without an escape: unreserved, sub-delimiters, `:`, `@` and the slash.
 const fn is_path_byte(byte: u8) -> bool {
-    let delimiter = matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+    let delimiter = matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    );
     is_unreserved(byte) || delimiter || matches!(byte, b':' | b'@' | b'/')
 }
 
 impl Template {
     /// Names of the parameters, from left to right.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flat_map(|segment| {
-            let (whole, parts): (Option<&str>, &[Part]) = match segment {
-                Segment::Literal(_) => (None, &[]),
-                Segment::Param(name) => (Some(name), &[]),
-                Segment::Mixed(parts) => (None, parts),
-            };
-            whole.into_iter().chain(parts.iter().filter_map(|part| match part {
-                Part::Param(name) => Some(name.as_str()),
-                Part::Text(_) => None,
-            }))
-        })
+        self.segments
+            .iter()
+            .flat_map(Segment::pieces)
+            .filter_map(|piece| match piece {
+                Piece::Param(name) => Some(name),
+                Piece::Text(_) => None,
+            })
     }
 
     /// The template without the names of its parameters: two path keys with one shape are one route.
@@ -163,14 +175,8 @@ impl Template {
         let mut shape = String::new();
         for segment in &self.segments {
             shape.push('/');
-            match segment {
-                Segment::Literal(text) => shape.push_str(text),
-                Segment::Param(_) => shape.push_str("{}"),
-                Segment::Mixed(parts) => {
-                    for part in parts {
-                        shape.push_str(if let Part::Text(text) = part { text } else { "{}" });
-                    }
-                }
+            for piece in segment.pieces() {
+                shape.push_str(if let Piece::Text(text) = piece { text } else { "{}" });
             }
         }
         shape
@@ -179,14 +185,37 @@ impl Template {
     /// Whether a canonical request path is one of this template.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix('/') else { return false };
+        let Some(path) = path.strip_prefix('/') else {
+            return false;
+        };
         let mut given = path.split('/');
-        let all = self.segments.iter().all(|segment| given.next().is_some_and(|text| segment.matches(text)));
+        let all = self
+            .segments
+            .iter()
+            .all(|segment| given.next().is_some_and(|text| segment.matches(text)));
         all && given.next().is_none()
     }
 }
 
+/// Text or a parameter, whatever kind of segment it stands in.
+enum Piece<'a> {
+    Text(&'a str),
+    Param(&'a str),
+}
+
 impl Segment {
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let (whole, parts): (_, &[Part]) = match self {
+            Self::Literal(text) => (Some(Piece::Text(text)), &[]),
+            Self::Param(name) => (Some(Piece::Param(name)), &[]),
+            Self::Mixed(parts) => (None, parts),
+        };
+        whole.into_iter().chain(parts.iter().map(|part| match part {
+            Part::Text(text) => Piece::Text(text),
+            Part::Param(name) => Piece::Param(name),
+        }))
+    }
+
     /// Whether one segment of a canonical request path fits.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
@@ -213,7 +242,11 @@ fn fits(parts: &[Part], text: &str) -> bool {
             }
             Part::Text(literal) if last && open => return rest.ends_with(literal.as_str()),
             Part::Text(literal) => {
-                let found = if open { rest.find(literal.as_str()) } else { rest.starts_with(literal.as_str()).then_some(0) };
+                let found = if open {
+                    rest.find(literal.as_str())
+                } else {
+                    rest.starts_with(literal.as_str()).then_some(0)
+                };
                 let Some(at) = found else { return false };
                 rest = rest.get(at + literal.len()..).unwrap_or_default();
                 open = false;
@@ -228,16 +261,10 @@ impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for segment in &self.segments {
             f.write_str("/")?;
-            match segment {
-                Segment::Literal(text) => f.write_str(text)?,
-                Segment::Param(name) => write!(f, "{{{name}}}")?,
-                Segment::Mixed(parts) => {
-                    for part in parts {
-                        match part {
-                            Part::Text(text) => f.write_str(text)?,
-                            Part::Param(name) => write!(f, "{{{name}}}")?,
-                        }
-                    }
+            for piece in segment.pieces() {
+                match piece {
+                    Piece::Text(text) => f.write_str(text)?,
+                    Piece::Param(name) => write!(f, "{{{name}}}")?,
                 }
             }
         }
@@ -266,20 +293,44 @@ mod tests {
             ("/", vec![literal("")]),
             ("/a/", vec![literal("a"), literal("")]),
             ("/pets/{petId}", vec![literal("pets"), whole("petId")]),
-            ("/files/{name}.{ext}", vec![literal("files"), Segment::Mixed(vec![param("name"), text("."), param("ext")])]),
-            ("/compare/{a}...{b}", vec![literal("compare"), Segment::Mixed(vec![param("a"), text("..."), param("b")])]),
-            ("/v1/{op}:cancel", vec![literal("v1"), Segment::Mixed(vec![param("op"), text(":cancel")])]),
-            ("/users('{id}')", vec![Segment::Mixed(vec![text("users('"), param("id"), text("')")])]),
-            ("/me/f(a={a},b={b})", vec![
-                literal("me"),
-                Segment::Mixed(vec![text("f(a="), param("a"), text(",b="), param("b"), text(")")]),
-            ]),
+            (
+                "/files/{name}.{ext}",
+                vec![
+                    literal("files"),
+                    Segment::Mixed(vec![param("name"), text("."), param("ext")]),
+                ],
+            ),
+            (
+                "/compare/{a}...{b}",
+                vec![
+                    literal("compare"),
+                    Segment::Mixed(vec![param("a"), text("..."), param("b")]),
+                ],
+            ),
+            (
+                "/v1/{op}:cancel",
+                vec![literal("v1"), Segment::Mixed(vec![param("op"), text(":cancel")])],
+            ),
+            (
+                "/users('{id}')",
+                vec![Segment::Mixed(vec![text("users('"), param("id"), text("')")])],
+            ),
+            (
+                "/me/f(a={a},b={b})",
+                vec![
+                    literal("me"),
+                    Segment::Mixed(vec![text("f(a="), param("a"), text(",b="), param("b"), text(")")]),
+                ],
+            ),
             ("/pets?id", vec![literal("pets")]),
             ("/pets#list", vec![literal("pets")]),
             ("/pets/{id?}", vec![literal("pets"), whole("id?")]),
             ("/pets/{id?x", vec![literal("pets"), literal("%7Bid")]),
             ("/a}b/{c", vec![literal("a%7Db"), literal("%7Bc")]),
-            ("/{{a}}", vec![Segment::Mixed(vec![text("%7B"), param("a"), text("%7D")])]),
+            (
+                "/{{a}}",
+                vec![Segment::Mixed(vec![text("%7B"), param("a"), text("%7D")])],
+            ),
             ("/{}", vec![whole("")]),
             ("pets", vec![literal("pets")]),
             ("/caf\u{e9} %7e%2f%e9%zz", vec![literal("caf%C3%A9%20~%2F%E9%25zz")]),
@@ -325,16 +376,19 @@ mod tests {
         assert_ne!(shape("/a/{x}"), shape("/a/%7B%7D"));
         assert_ne!(shape("/a"), shape("/a/"));
         assert_eq!(route_template("/a/{x}/{y}.{z}/").to_string(), "/a/{x}/{y}.{z}/");
-        assert_eq!(route_template("/a/{x}/{y}.{z}/").parameters().collect::<Vec<_>>(), ["x", "y", "z"]);
+        assert_eq!(
+            route_template("/a/{x}/{y}.{z}/").parameters().collect::<Vec<_>>(),
+            ["x", "y", "z"]
+        );
     }
 
     /// Tries every division of the text.
     fn naive(parts: &[Part], rest: &str) -> bool {
         match parts.split_first() {
             None => rest.is_empty(),
-            Some((Part::Text(literal), following)) => {
-                rest.strip_prefix(literal.as_str()).is_some_and(|rest| naive(following, rest))
-            }
+            Some((Part::Text(literal), following)) => rest
+                .strip_prefix(literal.as_str())
+                .is_some_and(|rest| naive(following, rest)),
             Some((Part::Param(_), following)) => {
                 (1..=rest.len()).any(|taken| rest.is_char_boundary(taken) && naive(following, &rest[taken..]))
             }
@@ -352,13 +406,17 @@ mod tests {
             }
         }
         let slashes = |text: &str| text.matches('/').count();
-        slashes(path) == template.segments.len() && path.split('/').skip(1).zip(&template.segments).all(|(text, segment)| {
-            match segment {
-                Segment::Literal(literal) => naive(&[Part::Text(literal.clone())], text),
-                Segment::Param(name) => naive(&[param(name)], text),
-                Segment::Mixed(mixed) => naive(mixed, text),
-            }
-        }) && naive(&parts, path)
+        slashes(path) == template.segments.len()
+            && path
+                .split('/')
+                .skip(1)
+                .zip(&template.segments)
+                .all(|(text, segment)| match segment {
+                    Segment::Literal(literal) => naive(&[Part::Text(literal.clone())], text),
+                    Segment::Param(name) => naive(&[param(name)], text),
+                    Segment::Mixed(mixed) => naive(mixed, text),
+                })
+            && naive(&parts, path)
     }
 
     proptest! {

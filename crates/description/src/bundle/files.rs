@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::target::Target;
 use super::Error;
+use super::target::Target;
 use crate::located::{Document, Limits, Position, SyntaxError, parse_one};
 use crate::openapi::references::{decode, lookup};
 
@@ -90,14 +90,28 @@ impl Files {
 
     pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
         let shown = path.display().to_string();
-        let read = |source| Error::Read { path: shown.clone(), source };
+        let read = |source| Error::Read {
+            path: shown.clone(),
+            source,
+        };
         let path = path.canonicalize().map_err(read)?;
         let bytes = read_at_most(&path, limits.bytes).map_err(read)?;
-        let document = parse_one(&bytes, limits).map_err(|source| Error::Syntax { path: shown.clone(), source })?;
+        let document = parse_one(&bytes, limits).map_err(|source| Error::Syntax {
+            path: shown.clone(),
+            source,
+        })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let known = HashMap::from([(path.clone(), Ok(Self::ROOT))]);
         let bytes_left = limits.bytes.saturating_sub(bytes.len());
-        Ok(Self { folder, root: document, root_path: path, others: Vec::new(), known, limits: *limits, bytes_left })
+        Ok(Self {
+            folder,
+            root: document,
+            root_path: path,
+            others: Vec::new(),
+            known,
+            limits: *limits,
+            bytes_left,
+        })
     }
 
     pub(super) const fn root(&self) -> &Document {
@@ -115,10 +129,18 @@ impl Files {
     /// What a reference in a file leads to; the part exists.
     pub(super) fn target(&mut self, from: usize, reference: &str) -> Result<Target, Refusal> {
         let (path, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        let file = if path.is_empty() && reference.starts_with('#') { from } else { self.file(from, path)? };
+        let file = if path.is_empty() && reference.starts_with('#') {
+            from
+        } else {
+            self.file(from, path)?
+        };
         let pointer = decode(fragment).ok_or(Refusal::NoPart)?.into_owned();
         let target = Target { file, pointer };
-        if self.find(&target).is_some() { Ok(target) } else { Err(Refusal::NoPart) }
+        if self.find(&target).is_some() {
+            Ok(target)
+        } else {
+            Err(Refusal::NoPart)
+        }
     }
 
     fn file(&mut self, from: usize, path: &str) -> Result<usize, Refusal> {
@@ -138,7 +160,9 @@ impl Files {
         if !inside(joined, &self.folder) {
             return Err(Refusal::Outside);
         }
-        let path = joined.canonicalize().map_err(|error| Refusal::NoFile(error.kind().to_string()))?;
+        let path = joined
+            .canonicalize()
+            .map_err(|error| Refusal::NoFile(error.kind().to_string()))?;
         if !path.starts_with(&self.folder) {
             return Err(Refusal::Outside);
         }
@@ -162,7 +186,9 @@ impl Files {
     }
 
     fn find(&self, target: &Target) -> Option<&Value> {
-        let value = self.other(target.file).map_or_else(|| self.root.value(), |other| other.content.value());
+        let value = self
+            .other(target.file)
+            .map_or_else(|| self.root.value(), |other| other.content.value());
         lookup(value, &target.pointer)
     }
 
@@ -172,10 +198,26 @@ impl Files {
 
     /// A name for a part: the last word of its pointer, or the stem of its file.
     pub(super) fn name(&self, target: &Target) -> String {
-        let stem = || self.path(target.file).file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-        let last = crate::pointer::segments(&target.pointer).last().map(std::borrow::Cow::into_owned);
+        let stem = || {
+            self.path(target.file)
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .map(str::to_owned)
+        };
+        let last = crate::pointer::segments(&target.pointer)
+            .last()
+            .map(std::borrow::Cow::into_owned);
         let name = last.or_else(stem).unwrap_or_default();
-        let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+        let plain: String = name
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
         if plain.is_empty() { "part".to_owned() } else { plain }
     }
 
@@ -200,7 +242,9 @@ fn local(path: &str) -> Result<PathBuf, Refusal> {
     let scheme = path.split_once(':').map(|(scheme, _)| scheme);
     let is_scheme = scheme.is_some_and(|scheme| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     });
     if is_scheme || path.starts_with("//") {
         return Err(Refusal::Address);
@@ -231,24 +275,35 @@ fn inside(path: &Path, folder: &Path) -> bool {
 }
 
 fn content(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Content, Refusal> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
     if matches!(extension.to_ascii_lowercase().as_str(), "md" | "markdown" | "txt") {
         let text = std::str::from_utf8(bytes).map_err(|_| Refusal::NoFile("not UTF-8".to_owned()))?;
         return Ok(Content::Text(Value::String(text.to_owned())));
     }
-    parse_one(bytes, limits).map(|document| Content::Document(Box::new(document))).map_err(Refusal::Syntax)
+    parse_one(bytes, limits)
+        .map(|document| Content::Document(Box::new(document)))
+        .map_err(Refusal::Syntax)
 }
 
 /// Reads a regular file; pipes and devices would block or never end.
 fn read_at_most(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "this is no regular file"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "this is no regular file",
+        ));
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > most {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is too large"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            "the file is too large",
+        ));
     }
     Ok(bytes)
 }

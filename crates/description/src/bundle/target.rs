@@ -23,18 +23,44 @@ pub(super) enum Kind {
 }
 
 const SCHEMA_FIELDS: [&str; 14] = [
-    "schema", "itemSchema", "items", "additionalProperties", "additionalItems", "unevaluatedProperties",
-    "unevaluatedItems", "contains", "propertyNames", "not", "if", "then", "else", "contentSchema",
+    "schema",
+    "itemSchema",
+    "items",
+    "additionalProperties",
+    "additionalItems",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contentSchema",
 ];
 
 const SCHEMA_PARENTS: [&str; 10] = [
-    "properties", "patternProperties", "dependentSchemas", "$defs", "definitions", "schemas", "allOf", "oneOf", "anyOf",
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "$defs",
+    "definitions",
+    "schemas",
+    "allOf",
+    "oneOf",
+    "anyOf",
     "prefixItems",
 ];
 
 impl Kind {
     pub(super) const COMPONENTS: [Self; 7] = [
-        Self::Schema, Self::Parameter, Self::Response, Self::RequestBody, Self::Header, Self::Example, Self::Link,
+        Self::Schema,
+        Self::Parameter,
+        Self::Response,
+        Self::RequestBody,
+        Self::Header,
+        Self::Example,
+        Self::Link,
     ];
 
     /// What stands at a pointer into the bundled document, by the names on the way.

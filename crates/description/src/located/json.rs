@@ -11,14 +11,25 @@ use super::{Failure, Limits, Notes, Raw, RawKind, RawNote, scalar};
 
 /// Reads one JSON value.
 pub(super) fn parse(text: &str, limits: &Limits) -> Result<Raw, Failure> {
-    let mut reader = Reader { text, at: 0, depth: 0, nodes: 0, limits, notes: Notes::default() };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        nodes: 0,
+        limits,
+        notes: Notes::default(),
+    };
     reader.skip_space();
     let (value, root) = reader.value()?;
     reader.skip_space();
     if reader.at < text.len() {
         return Err(reader.fail("there is text after the end of the value"));
     }
-    Ok(Raw { value, root, notes: reader.notes.0 })
+    Ok(Raw {
+        value,
+        root,
+        notes: reader.notes.0,
+    })
 }
 
 struct Reader<'a> {
@@ -52,7 +63,10 @@ impl Reader<'_> {
     fn value(&mut self) -> Result<(Value, Spot), Failure> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
-            return Err(Failure::limit(self.at, format!("there are more than {} values", self.limits.nodes)));
+            return Err(Failure::limit(
+                self.at,
+                format!("there are more than {} values", self.limits.nodes),
+            ));
         }
         let start = narrow(self.at);
         let mut spot = Spot::new(start, start);
@@ -77,7 +91,10 @@ impl Reader<'_> {
     ) -> Result<Value, Failure> {
         self.depth += 1;
         if self.depth > self.limits.depth {
-            return Err(Failure::limit(self.at, format!("nested deeper than {}", self.limits.depth)));
+            return Err(Failure::limit(
+                self.at,
+                format!("nested deeper than {}", self.limits.depth),
+            ));
         }
         self.at += 1;
         let value = read(self, &mut spot.children)?;
@@ -117,7 +134,12 @@ impl Reader<'_> {
         let first_note = self.notes.0.len();
         let (value, spot) = self.value()?;
         self.notes.prefix(first_note, || key.clone());
-        insert(Members { map, spots }, (key, key_at), (value, spot), &mut self.notes)
+        insert(
+            &mut Members { map, spots },
+            (key, key_at),
+            (value, spot),
+            &mut self.notes,
+        )
     }
 
     fn array(&mut self, spots: &mut Vec<Spot>) -> Result<Value, Failure> {
@@ -160,7 +182,11 @@ impl Reader<'_> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => Err(self.fail(if close == b'}' { "a comma or } is expected here" } else { "a comma or ] is expected here" })),
+            _ => Err(self.fail(if close == b'}' {
+                "a comma or } is expected here"
+            } else {
+                "a comma or ] is expected here"
+            })),
         }
     }
 
@@ -196,7 +222,8 @@ impl Reader<'_> {
         if let Some(number) = scalar::number(written) {
             return Ok(Value::Number(number));
         }
-        self.notes.push(RawNote::new(RawKind::NumberTooLarge, narrow(start), written))?;
+        self.notes
+            .push(RawNote::new(RawKind::NumberTooLarge, narrow(start), written))?;
         Ok(Value::String(written.to_owned()))
     }
 
@@ -269,7 +296,10 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self, start: usize) -> Result<u32, Failure> {
-        let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = self
+            .text
+            .get(self.at..self.at + 4)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         self.at += 4;
         code.ok_or_else(|| Failure::new(start, "four hexadecimal digits are expected after \\u"))
@@ -284,7 +314,7 @@ pub(super) struct Members<'a> {
 
 /// Puts an entry into a map; one that exists is replaced and noted.
 pub(super) fn insert(
-    members: Members<'_>,
+    members: &mut Members<'_>,
     (key, key_at): (String, u32),
     (value, spot): (Value, Spot),
     notes: &mut Notes,
@@ -295,7 +325,11 @@ pub(super) fn insert(
         members.spots.push(spot);
         return Ok(());
     }
-    let index = members.map.keys().position(|existing| *existing == key).unwrap_or_default();
+    let index = members
+        .map
+        .keys()
+        .position(|existing| *existing == key)
+        .unwrap_or_default();
     if let Some(old) = members.spots.get_mut(index) {
         let first = old.key().unwrap_or(old.start);
         let mut note = RawNote::new(RawKind::Duplicate { first }, key_at, &key);

@@ -27,10 +27,19 @@ pub(super) fn plain(text: &str) -> Option<Value> {
 
 /// A number in JSON notation; `None` when it is out of range. Never called with other text.
 pub(super) fn number(text: &str) -> Option<Number> {
-    let whole = || text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from)).ok();
+    let whole = || {
+        text.parse::<u64>()
+            .map(Number::from)
+            .or_else(|_| text.parse::<i64>().map(Number::from))
+            .ok()
+    };
     // The standard library rounds decimals correctly, the JSON library only nearly.
     let decimal = || text.parse::<f64>().ok().and_then(Number::from_f64);
-    if text == "-0" { decimal() } else { whole().or_else(decimal) }
+    if text == "-0" {
+        decimal()
+    } else {
+        whole().or_else(decimal)
+    }
 }
 
 fn based(text: &str) -> Option<Number> {
@@ -40,7 +49,11 @@ fn based(text: &str) -> Option<Number> {
         _ => return None,
     };
     let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if plain { u64::from_str_radix(digits, radix).ok().map(Number::from) } else { None }
+    if plain {
+        u64::from_str_radix(digits, radix).ok().map(Number::from)
+    } else {
+        None
+    }
 }
 
 /// The JSON notation of a YAML decimal: without a plus sign, with digits on both sides of the point.

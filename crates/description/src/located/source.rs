@@ -53,7 +53,10 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) const fn new(text: String) -> Self {
-        Self { text, lines: OnceLock::new() }
+        Self {
+            text,
+            lines: OnceLock::new(),
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -65,7 +68,10 @@ impl Source {
     }
 
     pub(super) fn place(&self, spot: &Spot) -> Place {
-        Place { key: spot.key().map(|key| self.position(key)), value: self.position(spot.start) }
+        Place {
+            key: spot.key().map(|key| self.position(key)),
+            value: self.position(spot.start),
+        }
     }
 
     pub(super) fn position(&self, offset: u32) -> Position {
@@ -75,10 +81,17 @@ impl Source {
         });
         let line = lines.partition_point(|start| *start <= offset).max(1);
         let start = lines.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.as_bytes().get(start as usize..offset as usize).unwrap_or_default();
+        let before = self
+            .text
+            .as_bytes()
+            .get(start as usize..offset as usize)
+            .unwrap_or_default();
         // Bytes that begin a character: all but UTF-8 continuations.
         let characters = before.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
-        Position { line: narrow(line), column: narrow(characters).saturating_add(1) }
+        Position {
+            line: narrow(line),
+            column: narrow(characters).saturating_add(1),
+        }
     }
 
     pub(super) fn error(&self, failure: Failure) -> SyntaxError {
@@ -100,7 +113,13 @@ const LONGEST: usize = 1 << 31;
 /// The text of a file: UTF-8, with or without a byte order mark, without NUL.
 pub(super) fn text(bytes: &[u8], limits: &Limits) -> Result<String, SyntaxError> {
     let most = limits.bytes.min(LONGEST);
-    let refuse = |position, reason: String, remedy: &str| Err(SyntaxError { position, reason, remedy: remedy.to_owned() });
+    let refuse = |position, reason: String, remedy: &str| {
+        Err(SyntaxError {
+            position,
+            reason,
+            remedy: remedy.to_owned(),
+        })
+    };
     if bytes.len() > most {
         let reason = format!("the text has {} bytes, more than the limit of {most}", bytes.len());
         return refuse(Position::START, reason, "split the document");
@@ -115,7 +134,11 @@ pub(super) fn text(bytes: &[u8], limits: &Limits) -> Result<String, SyntaxError>
         Source::new(sound).position(end)
     };
     if let Some(at) = memchr::memchr(0, bytes) {
-        return refuse(end_of_text(at), "there is a NUL byte".to_owned(), "remove it, or save the file as UTF-8");
+        return refuse(
+            end_of_text(at),
+            "there is a NUL byte".to_owned(),
+            "remove it, or save the file as UTF-8",
+        );
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),

@@ -12,7 +12,12 @@ pub(super) struct Spot {
 
 impl Spot {
     pub(super) const fn new(start: u32, end: u32) -> Self {
-        Self { key: 0, start, end, children: Vec::new() }
+        Self {
+            key: 0,
+            start,
+            end,
+            children: Vec::new(),
+        }
     }
 
     pub(super) fn with_key(mut self, key: u32) -> Self {

@@ -20,7 +20,10 @@ fn at(line: u32, column: u32) -> Position {
 #[test]
 fn keys_and_values_of_yaml_have_places() {
     let document = read("apis:\n  - name: petstore\n    version: 1.10\n    \"é\": [1, {b: 2}]\n");
-    assert_eq!(document.value(), &json!({"apis": [{"name": "petstore", "version": 1.1, "é": [1, {"b": 2}]}]}));
+    assert_eq!(
+        document.value(),
+        &json!({"apis": [{"name": "petstore", "version": 1.1, "é": [1, {"b": 2}]}]})
+    );
     let name = document.locate("/apis/0/name").unwrap();
     assert_eq!((name.key, name.value), (Some(at(2, 5)), at(2, 11)));
     let b = document.locate("/apis/0/é/1/b").unwrap();
@@ -43,12 +46,19 @@ fn keys_and_values_of_json_have_places() {
 
 #[test]
 fn duplicate_keys_are_noted_with_both_places_and_the_last_wins() {
-    for text in ["{\"x\": {\"a\": 1,\n \"a\": 2, \"b\": 3}}", "x:\n  {a: 1,\n a: 2, b: 3}"] {
+    for text in [
+        "{\"x\": {\"a\": 1,\n \"a\": 2, \"b\": 3}}",
+        "x:\n  {a: 1,\n a: 2, b: 3}",
+    ] {
         let document = read(text);
         assert_eq!(document.value(), &json!({"x": {"a": 2, "b": 3}}));
-        let [note] = document.notes() else { panic!("{:?}", document.notes()) };
+        let [note] = document.notes() else {
+            panic!("{:?}", document.notes())
+        };
         assert_eq!(note.pointer, "/x/a");
-        let NoteKind::DuplicateKey { first } = note.kind else { panic!("{note:?}") };
+        let NoteKind::DuplicateKey { first } = note.kind else {
+            panic!("{note:?}")
+        };
         assert!(first < note.position, "{note:?}");
         assert_eq!(document.locate("/x/a").unwrap().key, Some(note.position));
         assert!(document.locate("/x/b").unwrap().value > note.position);
@@ -62,8 +72,19 @@ fn many_yaml_documents_are_read_from_one_text() {
     assert_eq!(values, [&json!({"a": 1}), &json!({"b": 2}), &json!([3])]);
     assert_eq!(documents[1].locate("/b").unwrap().value, at(3, 4));
     assert_eq!(parse(b"# nothing\n", &Limits::DESCRIPTION).unwrap().len(), 0);
-    assert_eq!(parse_one(b"a: 1\n---\nb: 2", &Limits::DESCRIPTION).unwrap_err().position.line, 3);
-    assert!(parse_one(b"", &Limits::DESCRIPTION).unwrap_err().reason.contains("empty"));
+    assert_eq!(
+        parse_one(b"a: 1\n---\nb: 2", &Limits::DESCRIPTION)
+            .unwrap_err()
+            .position
+            .line,
+        3
+    );
+    assert!(
+        parse_one(b"", &Limits::DESCRIPTION)
+            .unwrap_err()
+            .reason
+            .contains("empty")
+    );
 }
 
 #[test]
@@ -87,9 +108,23 @@ fn aliases_and_merge_keys_copy_and_point_to_where_the_value_was_written() {
 #[test]
 fn keys_that_are_not_text_keep_their_text_or_leave_the_entry_out() {
     let document = read("200: a\n1.10: b\nnull: c\n? [x, y]\n: d\n\"true\": e\n");
-    assert_eq!(document.value(), &json!({"200": "a", "1.10": "b", "null": "c", "true": "e"}));
-    let kinds: Vec<_> = document.notes().iter().map(|note| (note.kind, note.position.line)).collect();
-    assert_eq!(kinds, [(NoteKind::KeyNotText, 2), (NoteKind::KeyNotText, 3), (NoteKind::EntrySkipped, 4)]);
+    assert_eq!(
+        document.value(),
+        &json!({"200": "a", "1.10": "b", "null": "c", "true": "e"})
+    );
+    let kinds: Vec<_> = document
+        .notes()
+        .iter()
+        .map(|note| (note.kind, note.position.line))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (NoteKind::KeyNotText, 2),
+            (NoteKind::KeyNotText, 3),
+            (NoteKind::EntrySkipped, 4)
+        ]
+    );
 }
 
 #[test]
@@ -100,12 +135,12 @@ fn tags_and_quotes_decide_what_a_scalar_is() {
 
 #[test]
 fn big_numbers_keep_what_json_numbers_hold() {
-    for text in ["[18446744073709551615, -9223372036854775808, 0.1, 1e400]"] {
-        let document = read(text);
-        assert_eq!(document.value(), &json!([u64::MAX, i64::MIN, 0.1, "1e400"]));
-        let [note] = document.notes() else { panic!("{:?}", document.notes()) };
-        assert_eq!((note.kind, note.pointer.as_str()), (NoteKind::NumberTooLarge, "/3"));
-    }
+    let document = read("[18446744073709551615, -9223372036854775808, 0.1, 1e400]");
+    assert_eq!(document.value(), &json!([u64::MAX, i64::MIN, 0.1, "1e400"]));
+    let [note] = document.notes() else {
+        panic!("{:?}", document.notes())
+    };
+    assert_eq!((note.kind, note.pointer.as_str()), (NoteKind::NumberTooLarge, "/3"));
     let yaml = read("a:\n  b: 1e400\n");
     assert_eq!(yaml.value(), &json!({"a": {"b": "1e400"}}));
     assert_eq!(yaml.notes()[0].pointer, "/a/b");
@@ -114,7 +149,14 @@ fn big_numbers_keep_what_json_numbers_hold() {
 #[test]
 fn surrogate_escapes_make_one_character_and_halves_are_refused() {
     assert_eq!(read(r#"["\ud83d\ude00\u00e9\/\b"]"#).value(), &json!(["😀é/\u{8}"]));
-    for text in [r#"["\ud83d"]"#, r#"["\ude00"]"#, r#"["\ud83dx"]"#, r#"["\ud83d\u0041"]"#, r#"["\u12"]"#, r#"["\u+123"]"#] {
+    for text in [
+        r#"["\ud83d"]"#,
+        r#"["\ude00"]"#,
+        r#"["\ud83dx"]"#,
+        r#"["\ud83d\u0041"]"#,
+        r#"["\u12"]"#,
+        r#"["\u+123"]"#,
+    ] {
         assert_eq!(refuse(text.as_bytes()).position, at(1, 3), "{text}");
     }
 }
@@ -143,7 +185,11 @@ fn syntax_errors_name_line_column_reason_and_remedy() {
 
 #[test]
 fn what_is_sloppy_json_names_its_place() {
-    for (text, offset, reason) in [("[1, 01]", 4, "zero"), ("[\"a\tb\"]", 3, "control"), ("[1, ]", 4, "value")] {
+    for (text, offset, reason) in [
+        ("[1, 01]", 4, "zero"),
+        ("[\"a\tb\"]", 3, "control"),
+        ("[1, ]", 4, "value"),
+    ] {
         let failure = json::parse(text, &Limits::DESCRIPTION).err().unwrap();
         assert_eq!(failure.offset, offset, "{text}");
         assert!(failure.reason.contains(reason), "{}", failure.reason);
@@ -179,8 +225,16 @@ fn hostile_texts_are_refused_within_the_limits() {
     let duplicates: String = (0..300_000).fold("{".to_owned(), |text, _| text + "\"a\":1,") + "\"a\":0}";
     let table = [
         ("billion laughs", laughs(12), "aliases"),
-        ("long text by aliases", format!("a: &a {long}\nb: [{}]", vec!["*a"; 9_000].join(",")), "aliases"),
-        ("nested anchors", format!("{}1{}", "[&a ".repeat(100), "]".repeat(100)), "nested"),
+        (
+            "long text by aliases",
+            format!("a: &a {long}\nb: [{}]", vec!["*a"; 9_000].join(",")),
+            "aliases",
+        ),
+        (
+            "nested anchors",
+            format!("{}1{}", "[&a ".repeat(100), "]".repeat(100)),
+            "nested",
+        ),
         ("depth by aliases", depth_by_aliases(), "nested"),
         ("JSON depth", "[".repeat(1_000_000), "nested"),
         ("JSON object depth", "{\"a\":".repeat(1_000_000), "nested"),
@@ -195,7 +249,11 @@ fn hostile_texts_are_refused_within_the_limits() {
         let error = refuse(text.as_bytes());
         assert!(error.reason.contains(reason), "{name}: {error}");
     }
-    let small = Limits { bytes: 10, nodes: 3, ..Limits::DESCRIPTION };
+    let small = Limits {
+        bytes: 10,
+        nodes: 3,
+        ..Limits::DESCRIPTION
+    };
     assert!(parse(b"[1, 2, 3, 4]", &small).unwrap_err().reason.contains("bytes"));
     assert!(parse(b"[1,2,3]", &small).unwrap_err().reason.contains("values"));
     assert!(parse(b"- 1\n- 2\n", &small).is_ok());
@@ -219,7 +277,9 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_filter("JSON has finite numbers only", |number| number.is_finite()).prop_map(Value::from),
+        any::<f64>()
+            .prop_filter("JSON has finite numbers only", |number| number.is_finite())
+            .prop_map(Value::from),
         any::<String>().prop_map(Value::from),
     ];
     leaf.prop_recursive(6, 64, 8, |inner| {
@@ -254,7 +314,9 @@ fn assert_every_value_is_placed(document: &Document, value: &Value, pointer: &st
 }
 
 fn document_has_key(document: &Document, pointer: &str) -> bool {
-    let parent = pointer.rsplit_once('/').and_then(|(parent, _)| document.value().pointer(parent));
+    let parent = pointer
+        .rsplit_once('/')
+        .and_then(|(parent, _)| document.value().pointer(parent));
     parent.is_some_and(Value::is_object)
 }
 

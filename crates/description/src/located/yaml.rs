@@ -15,6 +15,9 @@ use super::spot::Spot;
 use super::{Failure, Limits, Notes, Raw, RawKind, RawNote};
 use build::{Frame, Node, Scalar};
 
+/// Documents of one text.
+const MOST_DOCUMENTS: usize = 10_000;
+
 /// Reads all documents of a text.
 pub(super) fn parse(text: &str, limits: &Limits) -> Result<Vec<Raw>, Failure> {
     let mut options = granit_parser::options! {
@@ -33,7 +36,9 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<Vec<Raw>, Failure> {
 fn syntax(error: &ScanError, text: &str, limits: &Limits) -> Failure {
     let marker = error.marker();
     let offset = marker.byte_offset().unwrap_or_else(|| {
-        text.char_indices().nth(marker.index()).map_or(text.len(), |(offset, _)| offset)
+        text.char_indices()
+            .nth(marker.index())
+            .map_or(text.len(), |(offset, _)| offset)
     });
     let reason = error.info();
     if reason.contains("nest") || reason.contains("recursion") {
@@ -81,10 +86,18 @@ impl<'a> Loader<'a> {
         let start = offset(span.start.byte_offset());
         let end = offset(span.end.byte_offset());
         match event {
+            Event::DocumentStart(..) if self.documents.len() >= MOST_DOCUMENTS => {
+                let reason = format!("the text holds more than {MOST_DOCUMENTS} documents");
+                return Err(Failure::limit(start as usize, reason));
+            }
             Event::DocumentStart(..) => self.root = None,
             Event::DocumentEnd => self.finish_document(),
             Event::Scalar(text, style, anchor, tag) => {
-                let scalar = Scalar { text: &text, plain: is_plain(style, tag.as_deref()), tag: tag.as_deref() };
+                let scalar = Scalar {
+                    text: &text,
+                    plain: is_plain(style, tag.as_deref()),
+                    tag: tag.as_deref(),
+                };
                 let node = self.scalar(&scalar, Spot::new(start, end))?;
                 self.attach(node, anchor, Some(&scalar))?;
             }
@@ -93,7 +106,10 @@ impl<'a> Loader<'a> {
             Event::SequenceEnd | Event::MappingEnd => self.close(end)?,
             Event::Alias(id) => self.alias(id, start)?,
             Event::UnresolvedAlias(name) => {
-                return Err(Failure::new(start as usize, format!("the anchor {name} is not defined")));
+                return Err(Failure::new(
+                    start as usize,
+                    format!("the anchor {name} is not defined"),
+                ));
             }
             // Stream marks carry nothing; the enumeration is open to later additions.
             _ => {}
@@ -105,13 +121,20 @@ impl<'a> Loader<'a> {
         self.anchors.clear();
         let Some(node) = self.root.take() else { return };
         let notes = std::mem::take(&mut self.notes).0;
-        self.documents.push(Raw { value: node.value, root: node.spot, notes });
+        self.documents.push(Raw {
+            value: node.value,
+            root: node.spot,
+            notes,
+        });
     }
 
     fn count(&mut self, nodes: usize, at: u32) -> Result<(), Failure> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > self.limits.nodes {
-            return Err(Failure::limit(at as usize, format!("there are more than {} values", self.limits.nodes)));
+            return Err(Failure::limit(
+                at as usize,
+                format!("there are more than {} values", self.limits.nodes),
+            ));
         }
         Ok(())
     }
@@ -119,7 +142,10 @@ impl<'a> Loader<'a> {
     fn open(&mut self, mut frame: Frame) -> Result<(), Failure> {
         self.count(1, frame.start)?;
         if self.stack.len() >= self.limits.depth {
-            return Err(Failure::limit(frame.start as usize, format!("nested deeper than {}", self.limits.depth)));
+            return Err(Failure::limit(
+                frame.start as usize,
+                format!("nested deeper than {}", self.limits.depth),
+            ));
         }
         frame.first_note = self.notes.0.len();
         self.stack.push(frame);
@@ -165,7 +191,10 @@ impl<'a> Loader<'a> {
         }
         let Some(node) = held.clone() else { return Ok(()) };
         if self.stack.len().saturating_add(node.height) > self.limits.depth {
-            return Err(Failure::limit(at as usize, format!("nested deeper than {}", self.limits.depth)));
+            return Err(Failure::limit(
+                at as usize,
+                format!("nested deeper than {}", self.limits.depth),
+            ));
         }
         self.count(node.weight, at)?;
         self.attach(node, 0, None)
@@ -173,7 +202,11 @@ impl<'a> Loader<'a> {
 
     fn attach(&mut self, node: Node, anchor: usize, scalar: Option<&Scalar<'_>>) -> Result<(), Failure> {
         if anchor != 0 {
-            let kept = if node.weight > self.limits.alias_nodes { None } else { Some(node.clone()) };
+            let kept = if node.weight > self.limits.alias_nodes {
+                None
+            } else {
+                Some(node.clone())
+            };
             self.count(kept.as_ref().map_or(0, |node| node.weight), node.spot.start)?;
             self.anchors.insert(anchor, kept);
         }
@@ -185,7 +218,10 @@ impl<'a> Loader<'a> {
         let at = node.spot.start as usize;
         frame.add(node, scalar, &mut self.notes)?;
         if frame.len() > limit {
-            return Err(Failure::limit(at, format!("a list or map has more than {limit} entries")));
+            return Err(Failure::limit(
+                at,
+                format!("a list or map has more than {limit} entries"),
+            ));
         }
         Ok(())
     }

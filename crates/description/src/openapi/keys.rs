@@ -22,11 +22,18 @@ fn name(operations: &mut [Operation], faults: &mut Faults) {
     let places: Vec<String> = operations.iter().map(|operation| operation.pointer.clone()).collect();
     for (index, operation) in operations.iter_mut().enumerate() {
         let own = format!("{} {}", operation.method, operation.path_key);
-        let seen = operation.operation_id.as_ref().and_then(|id| Some((id, first.get(id)?)));
+        let seen = operation
+            .operation_id
+            .as_ref()
+            .and_then(|id| Some((id, first.get(id)?)));
         operation.key = match seen {
             Some((id, _)) if id.contains(' ') && id.contains('/') => {
                 let reason = format!("the operationId {:?} looks like a method with a path", shorten(id));
-                faults.push(Fault::warning(&operation.pointer, reason, format!("its key is {own:?}; choose a plain word")));
+                faults.push(Fault::warning(
+                    &operation.pointer,
+                    reason,
+                    format!("its key is {own:?}; choose a plain word"),
+                ));
                 own
             }
             Some((id, (_, 1))) => id.clone(),
@@ -35,7 +42,11 @@ fn name(operations: &mut [Operation], faults: &mut Faults) {
                     let other = places.get(*earliest).map_or("", String::as_str);
                     let reason = format!("the operationId {:?} stands already at {other}", shorten(id));
                     let place = format!("{}/operationId", operation.pointer);
-                    faults.push(Fault::warning(place, reason, format!("choose another; the key of this one is {own:?}")));
+                    faults.push(Fault::warning(
+                        place,
+                        reason,
+                        format!("choose another; the key of this one is {own:?}"),
+                    ));
                 }
                 own
             }
@@ -58,7 +69,11 @@ fn share(operations: &mut [Operation], faults: &mut Faults) {
             shorten(&operation.path_key),
             shorten(path),
         );
-        faults.push(Fault::warning(&operation.pointer, reason, "give it a path of its own, or describe both as one"));
+        faults.push(Fault::warning(
+            &operation.pointer,
+            reason,
+            "give it a path of its own, or describe both as one",
+        ));
         operation.shares_route_of = Some(key.clone());
     }
 }

@@ -10,7 +10,9 @@ use crate::pointer;
 use crate::template::{self, Template};
 
 /// Methods that are fields of a path; `query` since 3.2.
-const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
+const METHODS: [&str; 9] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
+];
 
 /// Requests with longer paths are refused, so no route needs one.
 const LONGEST_KEY: usize = 4_096;
@@ -35,9 +37,12 @@ impl<'a> Reader<'a> {
                     self.path(key, item);
                 }
             }
-            Some(_) => self.faults.push(Fault::error("/paths", "paths is not a map", "write each path as a key")),
+            Some(_) => self
+                .faults
+                .push(Fault::error("/paths", "paths is not a map", "write each path as a key")),
             None if self.version < Version::V3_1 => {
-                self.faults.push(Fault::warning("", "paths is missing", "add the paths of the API"));
+                self.faults
+                    .push(Fault::warning("", "paths is missing", "add the paths of the API"));
             }
             None => {}
         }
@@ -61,14 +66,21 @@ impl<'a> Reader<'a> {
             return;
         }
         let Some(item) = item.as_object() else {
-            self.faults.push(Fault::error(at, "a path is not a map", "write its methods as keys"));
+            self.faults
+                .push(Fault::error(at, "a path is not a map", "write its methods as keys"));
             return;
         };
         let key = self.path_key(key, &at);
         let template = template::route_template(&key);
         self.template(&template, &at);
         let parameters = self.parameters(list(item.get("parameters")), &pointer::join(&at, "parameters"));
-        let path = Path { key, template, parameters, item, at };
+        let path = Path {
+            key,
+            template,
+            parameters,
+            item,
+            at,
+        };
         self.methods(&path);
     }
 
@@ -77,13 +89,15 @@ impl<'a> Reader<'a> {
         if path.len() < key.len() {
             let rest = shorten(key.get(path.len()..).unwrap_or_default());
             let reason = format!("{rest:?} takes no part in the route");
-            self.faults.push(Fault::warning(at, reason, "describe the query by parameters"));
+            self.faults
+                .push(Fault::warning(at, reason, "describe the query by parameters"));
         }
         if path.starts_with('/') {
             return path.to_owned();
         }
         let reason = format!("the path {:?} does not begin with a slash", shorten(path));
-        self.faults.push(Fault::warning(at, reason, "it is read with one; add it"));
+        self.faults
+            .push(Fault::warning(at, reason, "it is read with one; add it"));
         format!("/{path}")
     }
 
@@ -95,17 +109,25 @@ impl<'a> Reader<'a> {
                 && first == second
             {
                 let reason = format!("the placeholder {{{}}} stands twice in the path", shorten(first));
-                self.faults.push(Fault::warning(at, reason, "give each placeholder a name of its own"));
+                self.faults
+                    .push(Fault::warning(at, reason, "give each placeholder a name of its own"));
             }
         }
         for name in names.iter().filter(|name| name.ends_with(['+', '*'])) {
             let reason = format!("the placeholder {{{}}} stands for one segment only", shorten(name));
-            self.faults.push(Fault::warning(at, reason, "list deeper paths one by one"));
+            self.faults
+                .push(Fault::warning(at, reason, "list deeper paths one by one"));
         }
-        let literal = |text: &str| template.segments.iter().any(|segment| *segment == template::Segment::Literal(text.to_owned()));
+        let literal = |text: &str| {
+            template
+                .segments
+                .iter()
+                .any(|segment| *segment == template::Segment::Literal(text.to_owned()))
+        };
         if literal(".") || literal("..") {
             let reason = "a segment of one or two dots is never seen in a request";
-            self.faults.push(Fault::warning(at, reason, "write the path without it"));
+            self.faults
+                .push(Fault::warning(at, reason, "write the path without it"));
         }
     }
 
@@ -126,7 +148,10 @@ impl<'a> Reader<'a> {
             }
             self.operation(path, lower.to_ascii_uppercase(), value, at);
         }
-        let words = path.item.iter().filter(|(name, _)| !METHODS.contains(&name.to_ascii_lowercase().as_str()));
+        let words = path
+            .item
+            .iter()
+            .filter(|(name, _)| !METHODS.contains(&name.to_ascii_lowercase().as_str()));
         let words: Map<String, Value> = words.map(|(name, _)| (name.clone(), Value::Null)).collect();
         self.fields(fields::PATH_ITEM, &words, &path.at);
         if let Some(others) = path.item.get("additionalOperations") {
@@ -137,7 +162,11 @@ impl<'a> Reader<'a> {
     fn additional(&mut self, path: &Path<'a>, others: &'a Value) {
         let at = pointer::join(&path.at, "additionalOperations");
         let Some(others) = others.as_object().filter(|_| self.version >= Version::V3_0) else {
-            self.faults.push(Fault::error(at, "additionalOperations cannot be read", "write methods as keys, in OpenAPI 3.2"));
+            self.faults.push(Fault::error(
+                at,
+                "additionalOperations cannot be read",
+                "write methods as keys, in OpenAPI 3.2",
+            ));
             return;
         };
         for (method, value) in others {
@@ -148,7 +177,11 @@ impl<'a> Reader<'a> {
                 self.faults.push(Fault::error(at, reason, "use letters as in COPY"));
             } else if METHODS.contains(&method.to_ascii_lowercase().as_str()) {
                 let reason = format!("{method} has a field of its own");
-                self.faults.push(Fault::warning(&at, reason, format!("write it as {} of the path", method.to_ascii_lowercase())));
+                self.faults.push(Fault::warning(
+                    &at,
+                    reason,
+                    format!("write it as {} of the path", method.to_ascii_lowercase()),
+                ));
                 if !path.item.contains_key(&method.to_ascii_lowercase()) {
                     self.operation(path, method.to_ascii_uppercase(), value, at);
                 }
@@ -160,7 +193,11 @@ impl<'a> Reader<'a> {
 
     fn operation(&mut self, path: &Path<'a>, method: String, value: &'a Value, at: String) {
         let Some(object) = value.as_object() else {
-            self.faults.push(Fault::error(at, "an operation is not a map", "write summary, parameters and responses"));
+            self.faults.push(Fault::error(
+                at,
+                "an operation is not a map",
+                "write summary, parameters and responses",
+            ));
             return;
         };
         if self.operations.len() >= MOST_OPERATIONS {
@@ -180,7 +217,11 @@ impl<'a> Reader<'a> {
         let parameters = override_parameters(&path.parameters, own);
         self.placeholders(path, &parameters, &at);
         if self.version < Version::V3_1 && !object.contains_key("responses") {
-            self.faults.push(Fault::warning(&at, "the operation has no responses", "describe at least one"));
+            self.faults.push(Fault::warning(
+                &at,
+                "the operation has no responses",
+                "describe at least one",
+            ));
         }
         let operation = Operation {
             key: String::new(),
@@ -202,9 +243,12 @@ impl<'a> Reader<'a> {
 
     fn tags(&mut self, object: &'a Map<String, Value>, at: &str) -> Vec<String> {
         let at = pointer::join(at, "tags");
-        let Some(value) = object.get("tags") else { return Vec::new() };
+        let Some(value) = object.get("tags") else {
+            return Vec::new();
+        };
         let Some(items) = value.as_array() else {
-            self.faults.push(Fault::warning(at, "tags is not a list", "write tags as [name, …]"));
+            self.faults
+                .push(Fault::warning(at, "tags is not a list", "write tags as [name, …]"));
             return Vec::new();
         };
         let mut tags = Vec::with_capacity(items.len());
@@ -213,7 +257,11 @@ impl<'a> Reader<'a> {
                 Value::String(text) => tags.push(text.clone()),
                 Value::Number(number) => tags.push(number.to_string()),
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                    self.faults.push(Fault::warning(format!("{at}/{index}"), "a tag is not text", "write its name"));
+                    self.faults.push(Fault::warning(
+                        format!("{at}/{index}"),
+                        "a tag is not text",
+                        "write its name",
+                    ));
                 }
             }
         }
@@ -230,14 +278,17 @@ pub(super) fn cost(parameter: &Parameter) -> usize {
 }
 
 fn texts(object: &Map<String, Value>) -> usize {
-    let fields = ["operationId", "summary", "description"].into_iter().filter_map(|field| object.get(field)?.as_str());
+    let fields = ["operationId", "summary", "description"]
+        .into_iter()
+        .filter_map(|field| object.get(field)?.as_str());
     fields.map(str::len).sum()
 }
 
 /// Parameters of the path, replaced by those of the operation with the same name and place.
 fn override_parameters(path: &[Parameter], own: Vec<Parameter>) -> Vec<Parameter> {
     let replaced = |parameter: &Parameter| {
-        own.iter().any(|own| own.name == parameter.name && own.location == parameter.location)
+        own.iter()
+            .any(|own| own.name == parameter.name && own.location == parameter.location)
     };
     let mut all: Vec<Parameter> = path.iter().filter(|parameter| !replaced(parameter)).cloned().collect();
     all.extend(own);
@@ -248,15 +299,24 @@ impl<'a> Reader<'a> {
     fn placeholders(&mut self, path: &Path<'a>, parameters: &[Parameter], at: &str) {
         let is_path = |parameter: &&Parameter| parameter.location == super::Location::Path;
         for name in path.template.parameters() {
-            if !parameters.iter().filter(is_path).any(|parameter| parameter.name == name) {
+            if !parameters
+                .iter()
+                .filter(is_path)
+                .any(|parameter| parameter.name == name)
+            {
                 let reason = format!("no parameter describes the placeholder {{{}}}", shorten(name));
-                self.faults.push(Fault::warning(at, reason, format!("add a parameter {name:?} in: path")));
+                self.faults
+                    .push(Fault::warning(at, reason, format!("add a parameter {name:?} in: path")));
             }
         }
         for parameter in parameters.iter().filter(is_path) {
             if !path.template.parameters().any(|name| name == parameter.name) {
                 let reason = format!("the path has no placeholder {{{}}}", shorten(&parameter.name));
-                self.faults.push(Fault::warning(at, reason, "put it into the path, or remove the parameter"));
+                self.faults.push(Fault::warning(
+                    at,
+                    reason,
+                    "put it into the path, or remove the parameter",
+                ));
             }
         }
     }

@@ -26,7 +26,10 @@ impl Location {
     /// The word that documents use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        LOCATIONS.iter().find(|(_, location)| *location == self).map_or("", |(word, _)| word)
+        LOCATIONS
+            .iter()
+            .find(|(_, location)| *location == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -36,7 +39,9 @@ impl<'a> Reader<'a> {
         let mut parameters: Vec<Parameter> = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let place = format!("{at}/{index}");
-            let Some(parameter) = self.parameter(item, &place) else { continue };
+            let Some(parameter) = self.parameter(item, &place) else {
+                continue;
+            };
             if parameters.len() >= MOST || !self.spend(cost(&parameter), &place) {
                 let reason = format!("only the first {} parameters are read", parameters.len());
                 self.faults.push(Fault::error(at, reason, "move fields into a body"));
@@ -44,7 +49,11 @@ impl<'a> Reader<'a> {
             }
             let same = |other: &Parameter| other.name == parameter.name && other.location == parameter.location;
             if parameters.iter().any(same) {
-                let reason = format!("the parameter {:?} in: {} stands twice", shorten(&parameter.name), parameter.location.as_str());
+                let reason = format!(
+                    "the parameter {:?} in: {} stands twice",
+                    shorten(&parameter.name),
+                    parameter.location.as_str()
+                );
                 self.faults.push(Fault::warning(place, reason, "keep one of the two"));
                 continue;
             }
@@ -64,14 +73,22 @@ impl<'a> Reader<'a> {
             }
         };
         let Some(object) = value.as_object() else {
-            self.faults.push(Fault::error(at, "a parameter is not a map", "write name, in and schema"));
+            self.faults.push(Fault::error(
+                at,
+                "a parameter is not a map",
+                "write name, in and schema",
+            ));
             return None;
         };
         self.fields(fields::PARAMETER, object, &at);
         let name = self.text(object, "name", &at).filter(|name| !name.is_empty());
         let word = self.text(object, "in", &at);
         let (Some(name), Some(word)) = (name, word) else {
-            self.faults.push(Fault::error(at, "a parameter lacks its name or its place", "write name and in"));
+            self.faults.push(Fault::error(
+                at,
+                "a parameter lacks its name or its place",
+                "write name and in",
+            ));
             return None;
         };
         let Some((_, location)) = LOCATIONS.iter().find(|(known, _)| *known == word) else {
@@ -80,7 +97,11 @@ impl<'a> Reader<'a> {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "write query, header, path or cookie".to_owned(),
             };
-            let reason = format!("the parameter {:?} stands in {:?}, which is no place", shorten(&name), shorten(&word));
+            let reason = format!(
+                "the parameter {:?} stands in {:?}, which is no place",
+                shorten(&name),
+                shorten(&word)
+            );
             self.faults.push(Fault::error(pointer::join(&at, "in"), reason, remedy));
             return None;
         };

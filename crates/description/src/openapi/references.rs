@@ -71,7 +71,9 @@ pub fn resolve<'a>(root: &'a Value, reference: &str) -> Result<Part<'a>, Broken>
 pub fn follow<'a>(root: &'a Value, start: &'a Value, at: &str) -> Result<Part<'a>, Broken> {
     let (mut value, mut place) = (start, at.to_owned());
     for _ in 0..MOST_STEPS {
-        let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok((value, place)) };
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+            return Ok((value, place));
+        };
         (value, place) = resolve(root, reference)?;
         if std::ptr::eq(value, start) {
             break;
@@ -102,17 +104,14 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let digits = text.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *byte == b'%') {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
+        let digits = text
+            .get(at + 1..at + 3)
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let decoded = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|_| *byte == b'%');
+        at += if decoded.is_some() { 3 } else { 1 };
+        out.push(decoded.unwrap_or(*byte));
     }
     String::from_utf8(out).ok().map(Cow::Owned)
 }
@@ -131,33 +130,66 @@ pub(crate) enum Keys {
 impl Keys {
     /// What the keys below an entry are.
     pub(crate) fn below(self, key: &str, value: &Value) -> Self {
-        match (self, key) {
-            (Self::Opaque, _) => Self::Opaque,
-            (Self::Names, _) => Self::Fields,
-            (Self::Fields, "example" | "default" | "enum" | "const" | "value" | "dataValue") => Self::Opaque,
-            (Self::Fields, "examples") if !value.is_object() => Self::Opaque,
-            (Self::Fields, key) if key.starts_with("x-") => Self::Opaque,
-            (Self::Fields, key) if value.is_object() && NAMED.contains(&key) => Self::Names,
-            (Self::Fields, _) => Self::Fields,
+        if self != Self::Fields {
+            return if self == Self::Names {
+                Self::Fields
+            } else {
+                Self::Opaque
+            };
+        }
+        let content = matches!(key, "example" | "default" | "enum" | "const" | "value" | "dataValue");
+        if content || key.starts_with("x-") || (key == "examples" && !value.is_object()) {
+            return Self::Opaque;
+        }
+        if value.is_object() && NAMED.contains(&key) {
+            Self::Names
+        } else {
+            Self::Fields
         }
     }
 }
 
 /// Fields whose values are maps of names.
 const NAMED: [&str; 23] = [
-    "properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "schemas", "parameters", "responses",
-    "headers", "callbacks", "links", "examples", "requestBodies", "securitySchemes", "securityDefinitions", "pathItems",
-    "paths", "webhooks", "content", "encoding", "mapping", "variables", "mediaTypes",
+    "properties",
+    "patternProperties",
+    "definitions",
+    "$defs",
+    "dependentSchemas",
+    "schemas",
+    "parameters",
+    "responses",
+    "headers",
+    "callbacks",
+    "links",
+    "examples",
+    "requestBodies",
+    "securitySchemes",
+    "securityDefinitions",
+    "pathItems",
+    "paths",
+    "webhooks",
+    "content",
+    "encoding",
+    "mapping",
+    "variables",
+    "mediaTypes",
 ];
 
 /// Reports every reference of the document that leads outside or to nothing.
 pub(super) fn check(root: &Value, faults: &mut Faults) {
     let mut anchors = HashSet::new();
     Walk { path: Vec::new() }.value(root, Keys::Fields, &mut |_, map| {
-        anchors.extend(["$anchor", "$dynamicAnchor"].into_iter().filter_map(|field| map.get(field)?.as_str()));
+        anchors.extend(
+            ["$anchor", "$dynamicAnchor"]
+                .into_iter()
+                .filter_map(|field| map.get(field)?.as_str()),
+        );
     });
     Walk { path: Vec::new() }.value(root, Keys::Fields, &mut |path, map| {
-        let Some(reference) = map.get("$ref").and_then(Value::as_str).filter(|_| !faults.is_full()) else { return };
+        let Some(reference) = map.get("$ref").and_then(Value::as_str).filter(|_| !faults.is_full()) else {
+            return;
+        };
         let anchor = reference.strip_prefix('#').is_some_and(|name| anchors.contains(name));
         if let (false, Err(broken)) = (anchor, resolve(root, reference)) {
             faults.push(broken.fault(&joined(path)));

@@ -19,13 +19,24 @@ impl<'a> Reader<'a> {
             },
         };
         let Some(items) = value.as_array() else {
-            self.faults.push(Fault::warning(at, "security is not a list", "write security as a list of maps"));
+            self.faults.push(Fault::warning(
+                at,
+                "security is not a list",
+                "write security as a list of maps",
+            ));
             return Vec::new();
         };
         let mut alternatives = Vec::new();
-        for (index, object) in items.iter().enumerate().filter_map(|(index, item)| Some((index, item.as_object()?))) {
+        for (index, object) in items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| Some((index, item.as_object()?)))
+        {
             let place = format!("{at}/{index}");
-            let size = object.iter().map(|(scheme, scopes)| FLAT_COST + scheme.len() + text_length(scopes)).sum();
+            let size = object
+                .iter()
+                .map(|(scheme, scopes)| FLAT_COST + scheme.len() + text_length(scopes))
+                .sum();
             if !self.spend(size, &place) {
                 break;
             }
@@ -37,9 +48,10 @@ impl<'a> Reader<'a> {
     fn alternative(&mut self, object: &'a Map<String, Value>, at: &str) -> Vec<SecurityUse> {
         let schemes = match self.version {
             Version::V2 => self.root.get("securityDefinitions"),
-            Version::Unknown | Version::V3_0 | Version::V3_1 | Version::V3_2 => {
-                self.root.get("components").and_then(|components| components.get("securitySchemes"))
-            }
+            Version::Unknown | Version::V3_0 | Version::V3_1 | Version::V3_2 => self
+                .root
+                .get("components")
+                .and_then(|components| components.get("securitySchemes")),
         };
         let mut uses = Vec::with_capacity(object.len());
         for (scheme, scopes) in object {
@@ -51,13 +63,21 @@ impl<'a> Reader<'a> {
                     self.faults.push(fault);
                 }
             }
-            let scopes = super::list(Some(scopes)).iter().filter_map(|scope| scope.as_str().map(str::to_owned));
-            uses.push(SecurityUse { scheme: scheme.clone(), scopes: scopes.collect() });
+            let scopes = super::list(Some(scopes))
+                .iter()
+                .filter_map(|scope| scope.as_str().map(str::to_owned));
+            uses.push(SecurityUse {
+                scheme: scheme.clone(),
+                scopes: scopes.collect(),
+            });
         }
         uses
     }
 }
 
 fn text_length(scopes: &Value) -> usize {
-    super::list(Some(scopes)).iter().map(|scope| FLAT_COST / 8 + scope.as_str().map_or(0, str::len)).sum()
+    super::list(Some(scopes))
+        .iter()
+        .map(|scope| FLAT_COST / 8 + scope.as_str().map_or(0, str::len))
+        .sum()
 }

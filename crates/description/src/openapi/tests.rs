@@ -10,7 +10,11 @@ fn text(text: &str) -> Description {
 }
 
 fn keys(description: &Description) -> Vec<&str> {
-    description.operations.iter().map(|operation| operation.key.as_str()).collect()
+    description
+        .operations
+        .iter()
+        .map(|operation| operation.key.as_str())
+        .collect()
 }
 
 fn fault<'a>(description: &'a Description, words: &str) -> &'a Fault {
@@ -21,7 +25,7 @@ fn fault<'a>(description: &'a Description, words: &str) -> &'a Fault {
 #[test]
 fn operations_carry_what_routing_and_documentation_need() {
     let description = text(
-        r##"
+        r"
 openapi: 3.0.3
 info: {title: Shop, version: 1.10, description: Sells.}
 servers: [{url: 'https://{host}/v1', variables: {host: {default: shop.example}}}]
@@ -44,24 +48,49 @@ paths:
 components:
   parameters: {Trace: {name: trace, in: header}}
   securitySchemes: {key: {type: apiKey}, oauth: {type: oauth2}}
-"##,
+",
     );
     assert_eq!(description.faults.len(), 1, "{:#?}", description.faults);
-    assert_eq!(fault(&description, "version is a number").position, Some(Position { line: 3, column: 21 }));
+    assert_eq!(
+        fault(&description, "version is a number").position,
+        Some(Position { line: 3, column: 21 })
+    );
     assert_eq!(description.document_version.as_deref(), Some("1.10"));
-    assert_eq!((description.version, description.title.as_deref()), (Version::V3_0, Some("Shop")));
+    assert_eq!(
+        (description.version, description.title.as_deref()),
+        (Version::V3_0, Some("Shop"))
+    );
     assert_eq!(description.servers, ["https://shop.example/v1"]);
     assert_eq!(keys(&description), ["getItem", "DELETE /items/{id}/"]);
     let get = &description.operations[0];
-    assert_eq!((get.method.as_str(), get.path_key.as_str(), get.deprecated), ("GET", "/items/{id}/", true));
+    assert_eq!(
+        (get.method.as_str(), get.path_key.as_str(), get.deprecated),
+        ("GET", "/items/{id}/", true)
+    );
     assert_eq!(get.pointer, "/paths/~1items~1{id}~1/get");
-    let parameters: Vec<_> = get.parameters.iter().map(|p| (p.name.as_str(), p.location, p.pointer.as_str())).collect();
-    assert_eq!(parameters, [
-        ("trace", Location::Header, "/components/parameters/Trace"),
-        ("id", Location::Path, "/paths/~1items~1{id}~1/get/parameters/0"),
-        ("q", Location::Query, "/paths/~1items~1{id}~1/get/parameters/1"),
-    ]);
-    assert_eq!(get.security, [vec![], vec![SecurityUse { scheme: "oauth".to_owned(), scopes: vec!["read".to_owned()] }]]);
+    let parameters: Vec<_> = get
+        .parameters
+        .iter()
+        .map(|p| (p.name.as_str(), p.location, p.pointer.as_str()))
+        .collect();
+    assert_eq!(
+        parameters,
+        [
+            ("trace", Location::Header, "/components/parameters/Trace"),
+            ("id", Location::Path, "/paths/~1items~1{id}~1/get/parameters/0"),
+            ("q", Location::Query, "/paths/~1items~1{id}~1/get/parameters/1"),
+        ]
+    );
+    assert_eq!(
+        get.security,
+        [
+            vec![],
+            vec![SecurityUse {
+                scheme: "oauth".to_owned(),
+                scopes: vec!["read".to_owned()]
+            }]
+        ]
+    );
     assert_eq!(description.operations[1].security[0][0].scheme, "key");
 }
 
@@ -83,37 +112,57 @@ fn versions_are_told_apart() {
 
 #[test]
 fn a_repeated_operation_id_names_none_of_its_operations() {
-    let description = read(&json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
-        "/a": {"get": {"operationId": "x"}, "put": {"operationId": "x"}},
-        "/b": {"get": {"operationId": "GET /c"}},
-        "/c": {"get": {}, "post": {"operationId": ""}, "put": {"operationId": 7}}
-    }}));
-    assert_eq!(keys(&description), ["GET /a", "PUT /a", "GET /b", "GET /c", "POST /c", "7"]);
+    let description = read(
+        &json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
+            "/a": {"get": {"operationId": "x"}, "put": {"operationId": "x"}},
+            "/b": {"get": {"operationId": "GET /c"}},
+            "/c": {"get": {}, "post": {"operationId": ""}, "put": {"operationId": 7}}
+        }}),
+    );
+    assert_eq!(
+        keys(&description),
+        ["GET /a", "PUT /a", "GET /b", "GET /c", "POST /c", "7"]
+    );
     assert_eq!(description.operations[1].operation_id.as_deref(), Some("x"));
-    assert_eq!(fault(&description, "stands already at /paths/~1a/get").pointer, "/paths/~1a/put/operationId");
+    assert_eq!(
+        fault(&description, "stands already at /paths/~1a/get").pointer,
+        "/paths/~1a/put/operationId"
+    );
 }
 
 #[test]
 fn operations_that_fall_together_share_the_first_route() {
-    let description = read(&json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
-        "/a/{x}": {"get": {}, "post": {}},
-        "/a/{y}": {"get": {"operationId": "second"}},
-        "/a/{x}/": {"get": {}},
-        "/r": {"post": {"operationId": "one"}},
-        "/r?kind=two": {"post": {"operationId": "two"}},
-        "/r#three": {"post": {}}
-    }}));
-    let shares: Vec<_> = description.operations.iter().map(|o| (o.key.as_str(), o.shares_route_of.as_deref())).collect();
-    assert_eq!(shares, [
-        ("GET /a/{x}", None),
-        ("POST /a/{x}", None),
-        ("second", Some("GET /a/{x}")),
-        ("GET /a/{x}/", None),
-        ("one", None),
-        ("two", Some("one")),
-        ("POST /r", Some("one")),
-    ]);
-    assert_eq!(fault(&description, "/a/{y} is the same route as /a/{x}").severity, Severity::Warning);
+    let description = read(
+        &json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
+            "/a/{x}": {"get": {}, "post": {}},
+            "/a/{y}": {"get": {"operationId": "second"}},
+            "/a/{x}/": {"get": {}},
+            "/r": {"post": {"operationId": "one"}},
+            "/r?kind=two": {"post": {"operationId": "two"}},
+            "/r#three": {"post": {}}
+        }}),
+    );
+    let shares: Vec<_> = description
+        .operations
+        .iter()
+        .map(|o| (o.key.as_str(), o.shares_route_of.as_deref()))
+        .collect();
+    assert_eq!(
+        shares,
+        [
+            ("GET /a/{x}", None),
+            ("POST /a/{x}", None),
+            ("second", Some("GET /a/{x}")),
+            ("GET /a/{x}/", None),
+            ("one", None),
+            ("two", Some("one")),
+            ("POST /r", Some("one")),
+        ]
+    );
+    assert_eq!(
+        fault(&description, "/a/{y} is the same route as /a/{x}").severity,
+        Severity::Warning
+    );
 }
 
 #[test]
@@ -125,7 +174,11 @@ fn other_methods_are_read_from_three_on() {
     };
     let methods = |version| {
         let description = read(&document(version));
-        description.operations.iter().map(|operation| operation.method.clone()).collect::<Vec<_>>()
+        description
+            .operations
+            .iter()
+            .map(|operation| operation.method.clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(methods("3.2.0"), ["QUERY", "GET", "COPY", "POST"]);
     assert_eq!(methods("3.1.0"), ["QUERY", "GET", "COPY", "POST"]);
@@ -163,7 +216,10 @@ fn a_bad_part_never_costs_a_good_one() {
     );
     assert_eq!(keys(&description), ["GET /a", "GET /c", "GET /e"]);
     let get = &description.operations[0];
-    assert_eq!((get.parameters.len(), get.tags.as_slice(), get.deprecated), (1, ["t".to_owned()].as_slice(), true));
+    assert_eq!(
+        (get.parameters.len(), get.tags.as_slice(), get.deprecated),
+        (1, ["t".to_owned()].as_slice(), true)
+    );
     let table = [
         ("title is a list", "/info/title", 3),
         ("a server is not a map", "/servers/0", 4),
@@ -171,9 +227,17 @@ fn a_bad_part_never_costs_a_good_one() {
         ("a parameter is not a map", "/paths/~1a/get/parameters/0", 9),
         ("lacks its name or its place", "/paths/~1a/get/parameters/1", 9),
         ("stands in \"quer\"", "/paths/~1a/get/parameters/2/in", 9),
-        ("parameters/None\" leads to nothing", "/paths/~1a/get/parameters/3/$ref", 10),
+        (
+            "parameters/None\" leads to nothing",
+            "/paths/~1a/get/parameters/3/$ref",
+            10,
+        ),
         ("leads in a circle", "/paths/~1a/get/parameters/4", 10),
-        ("169.254.169.254/latest\" leads outside", "/paths/~1a/get/parameters/5/$ref", 11),
+        (
+            "169.254.169.254/latest\" leads outside",
+            "/paths/~1a/get/parameters/5/$ref",
+            11,
+        ),
         ("stands twice", "/paths/~1a/get/parameters/7", 11),
         ("an operation is not a map", "/paths/~1a/post", 13),
         ("a path is not a map", "/paths/~1b", 16),
@@ -182,64 +246,110 @@ fn a_bad_part_never_costs_a_good_one() {
     ];
     for (words, pointer, line) in table {
         let fault = fault(&description, words);
-        assert_eq!((fault.pointer.as_str(), fault.position.map(|at| at.line)), (pointer, Some(line)), "{fault}");
+        assert_eq!(
+            (fault.pointer.as_str(), fault.position.map(|at| at.line)),
+            (pointer, Some(line)),
+            "{fault}"
+        );
     }
-    assert!(description.faults.iter().any(|fault| fault.pointer == "/paths/~1d"), "{:#?}", description.faults);
+    assert!(
+        description.faults.iter().any(|fault| fault.pointer == "/paths/~1d"),
+        "{:#?}",
+        description.faults
+    );
 }
 
 #[test]
 fn references_in_examples_and_names_like_words_are_no_references() {
-    let description = read(&json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}, "components": {
-        "schemas": {
-            "example": {"properties": {"$ref": {"type": "string"}, "default": {"$ref": "#/none1"}}},
-            "b": {"example": {"$ref": "#/no"}, "default": {"$ref": "#/no"}, "enum": [{"$ref": "#/no"}], "examples": [{"$ref": "#/no"}]},
-            "c": {"x-any": {"$ref": "#/no"}, "items": {"$ref": "#named"}, "$defs": {"d": {"$anchor": "named"}}}
-        },
-        "examples": {"e": {"$ref": "#/none2"}, "f": {"value": {"$ref": "#/no"}}},
-        "callbacks": {"cb": {"$ref": ""}}
-    }}));
+    let description = read(
+        &json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}, "components": {
+            "schemas": {
+                "example": {"properties": {"$ref": {"type": "string"}, "default": {"$ref": "#/none1"}}},
+                "b": {"example": {"$ref": "#/no"}, "default": {"$ref": "#/no"}, "enum": [{"$ref": "#/no"}], "examples": [{"$ref": "#/no"}]},
+                "c": {"x-any": {"$ref": "#/no"}, "items": {"$ref": "#named"}, "$defs": {"d": {"$anchor": "named"}}}
+            },
+            "examples": {"e": {"$ref": "#/none2"}, "f": {"value": {"$ref": "#/no"}}},
+            "callbacks": {"cb": {"$ref": ""}}
+        }}),
+    );
     let reported: Vec<&str> = description.faults.iter().map(|fault| fault.pointer.as_str()).collect();
-    assert_eq!(reported, [
-        "/components/schemas/example/properties/default/$ref",
-        "/components/examples/e/$ref",
-        "/components/callbacks/cb/$ref",
-    ]);
+    assert_eq!(
+        reported,
+        [
+            "/components/schemas/example/properties/default/$ref",
+            "/components/examples/e/$ref",
+            "/components/callbacks/cb/$ref",
+        ]
+    );
 }
 
 #[test]
 fn references_are_decoded_and_bounded() {
     let root = json!({"a b": {"c/d": [{"$ref": "#/e"}]}, "e": {"$ref": "#/f"}, "f": 1, "g": {"$ref": "#/h"}, "h": {"$ref": "#/g"}, "i": {"$ref": "#/i"}});
-    assert_eq!(references::resolve(&root, "#/a%20b/c~1d/0"), Ok((&json!({"$ref": "#/e"}), "/a b/c~1d/0".to_owned())));
-    assert_eq!(references::follow(&root, &root["a b"]["c/d"][0], "/x"), Ok((&json!(1), "/f".to_owned())));
+    assert_eq!(
+        references::resolve(&root, "#/a%20b/c~1d/0"),
+        Ok((&json!({"$ref": "#/e"}), "/a b/c~1d/0".to_owned()))
+    );
+    assert_eq!(
+        references::follow(&root, &root["a b"]["c/d"][0], "/x"),
+        Ok((&json!(1), "/f".to_owned()))
+    );
     assert_eq!(references::resolve(&root, "#").unwrap().0, &root);
     for circle in ["g", "h", "i"] {
-        assert!(matches!(references::follow(&root, &root[circle], "/x"), Err(references::Broken::Circle(_))));
+        assert!(matches!(
+            references::follow(&root, &root[circle], "/x"),
+            Err(references::Broken::Circle(_))
+        ));
     }
     for missing in ["#/zz", "#/a%20b/c~1d/00", "#/a%20b/c~1d/+0", "#x", "#/%ff", ""] {
-        assert!(matches!(references::resolve(&root, missing), Err(references::Broken::Missing(_))), "{missing}");
+        assert!(
+            matches!(references::resolve(&root, missing), Err(references::Broken::Missing(_))),
+            "{missing}"
+        );
     }
     for external in ["x.yaml", "/x", "http://a/b#/c", "file:///etc/passwd"] {
-        assert!(matches!(references::resolve(&root, external), Err(references::Broken::External(_))), "{external}");
+        assert!(
+            matches!(
+                references::resolve(&root, external),
+                Err(references::Broken::External(_))
+            ),
+            "{external}"
+        );
     }
 }
 
 #[test]
 fn a_duplicate_key_is_a_warning_with_its_line() {
-    let description = text("openapi: 3.1.0\ninfo: {title: a, version: '1'}\npaths:\n  /a: {get: {}}\n  /a: {put: {}}\n");
+    let description =
+        text("openapi: 3.1.0\ninfo: {title: a, version: '1'}\npaths:\n  /a: {get: {}}\n  /a: {put: {}}\n");
     assert_eq!(keys(&description), ["PUT /a"]);
     let fault = fault(&description, "stands here again");
-    assert_eq!((fault.severity, fault.position, fault.pointer.as_str()), (Severity::Warning, Some(Position { line: 5, column: 3 }), "/paths/~1a"));
+    assert_eq!(
+        (fault.severity, fault.position, fault.pointer.as_str()),
+        (Severity::Warning, Some(Position { line: 5, column: 3 }), "/paths/~1a")
+    );
 }
 
 #[test]
 fn text_that_is_no_document_gives_one_fault_with_a_place() {
-    for bytes in [b"<html>".as_slice(), b"a: b: c", b"", b"\xff\xfe", b"{\"openapi\": ", b"\0", b"--- a\n--- b\n"] {
+    for bytes in [
+        b"<html>".as_slice(),
+        b"a: b: c",
+        b"",
+        b"\xff\xfe",
+        b"{\"openapi\": ",
+        b"\0",
+        b"--- a\n--- b\n",
+    ] {
         let loaded = load(bytes, &Limits::DESCRIPTION);
         assert_eq!(loaded.description.faults.len(), 1, "{bytes:?}");
         assert!(loaded.description.faults[0].position.is_some());
         assert!(loaded.document.is_none());
     }
-    assert_eq!(text("just text").faults[0].reason, "this is a plain text, not an OpenAPI document");
+    assert_eq!(
+        text("just text").faults[0].reason,
+        "this is a plain text, not an OpenAPI document"
+    );
 }
 
 #[test]
@@ -251,7 +361,10 @@ fn the_strict_reading_names_the_part() {
     };
     assert_eq!(typed_check(&document("query")), []);
     let faults = typed_check(&document("quer"));
-    assert_eq!((faults.len(), faults[0].pointer.as_str(), faults[0].severity), (1, "/paths/~1a", Severity::Warning));
+    assert_eq!(
+        (faults.len(), faults[0].pointer.as_str(), faults[0].severity),
+        (1, "/paths/~1a", Severity::Warning)
+    );
     assert_eq!(typed_check(&json!({"openapi": "3.1.0", "paths": {"/a": 7}})), []);
     let deep = (0..40).fold(json!({"type": 7}), |inner, _| json!({"properties": {"a": inner}}));
     let faults = typed_check(&json!({"openapi": "3.0.0", "components": {"schemas": {"Deep": deep}}}));
@@ -264,8 +377,15 @@ fn references_cannot_multiply_a_document() {
     let path = json!({"parameters": [{"$ref": "#/components/parameters/P"}], "get": {}, "put": {}, "post": {}});
     let paths: Map<String, Value> = (0..1_000).map(|n| (format!("/{n}"), path.clone())).collect();
     let parameter = json!({"name": "p", "in": "query", "description": long});
-    let description = read(&json!({"openapi": "3.1.0", "paths": paths, "components": {"parameters": {"P": parameter}}}));
-    let held: usize = description.operations.iter().flat_map(|o| &o.parameters).filter_map(|p| p.description.as_ref()).map(String::len).sum();
+    let description =
+        read(&json!({"openapi": "3.1.0", "paths": paths, "components": {"parameters": {"P": parameter}}}));
+    let held: usize = description
+        .operations
+        .iter()
+        .flat_map(|o| &o.parameters)
+        .filter_map(|p| p.description.as_ref())
+        .map(String::len)
+        .sum();
     assert!(held <= 64 << 20, "{held}");
     assert_eq!(fault(&description, "too much room").severity, Severity::Error);
 
@@ -329,7 +449,12 @@ fn check_promises(description: &Description) {
     for operation in &description.operations {
         assert!(!operation.key.is_empty() && operation.path_key.starts_with('/'));
     }
-    let mut keys: Vec<_> = description.operations.iter().filter(|o| o.shares_route_of.is_none()).map(|o| &o.key).collect();
+    let mut keys: Vec<_> = description
+        .operations
+        .iter()
+        .filter(|o| o.shares_route_of.is_none())
+        .map(|o| &o.key)
+        .collect();
     let count = keys.len();
     keys.sort();
     keys.dedup();

@@ -57,7 +57,11 @@ fn parts(root: &Value) -> Vec<(String, &Value, Check)> {
 }
 
 fn entries(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
-    value.and_then(Value::as_object).into_iter().flat_map(Map::iter).filter(|(key, _)| !key.starts_with("x-"))
+    value
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::iter)
+        .filter(|(key, _)| !key.starts_with("x-"))
 }
 
 fn path(value: &Value) -> Result<(), serde_json::Error> {

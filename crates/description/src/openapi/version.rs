@@ -39,14 +39,20 @@ const REMEDY: &str = "give an OpenAPI document that begins with openapi: 3.0.3 o
 pub(super) fn detect(root: &Value, faults: &mut Faults) -> Version {
     let Some(object) = root.as_object() else {
         let what = if root.is_string() { "a plain text" } else { "no map" };
-        faults.push(Fault::error("", format!("this is {what}, not an OpenAPI document"), REMEDY));
+        faults.push(Fault::error(
+            "",
+            format!("this is {what}, not an OpenAPI document"),
+            REMEDY,
+        ));
         return Version::Unknown;
     };
     let (field, value) = match (object.get("openapi"), object.get("swagger")) {
         (Some(value), _) => ("openapi", value),
         (None, Some(value)) => ("swagger", value),
         (None, None) => {
-            let other = ["asyncapi", "raml", "arazzo", "overlay"].into_iter().find(|name| object.contains_key(*name));
+            let other = ["asyncapi", "raml", "arazzo", "overlay"]
+                .into_iter()
+                .find(|name| object.contains_key(*name));
             let named = other.map_or_else(String::new, |name| format!(" but one of {name}"));
             let reason = format!("this is not an OpenAPI document{named}: it has neither openapi nor swagger");
             faults.push(Fault::error("", reason, REMEDY));
@@ -58,14 +64,22 @@ pub(super) fn detect(root: &Value, faults: &mut Faults) -> Version {
         Value::String(text) => text.clone(),
         Value::Number(number) => {
             let reason = format!("{field} is the number {number} where text is expected");
-            faults.push(Fault::warning(&pointer, reason, format!("put it in quotes: \"{number}\"")));
+            faults.push(Fault::warning(
+                &pointer,
+                reason,
+                format!("put it in quotes: \"{number}\""),
+            ));
             number.to_string()
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
     };
     let version = of(field, &text);
     if version == Version::Unknown {
-        faults.push(Fault::error(&pointer, format!("the version {:?} cannot be read", shorten(&text)), REMEDY));
+        faults.push(Fault::error(
+            &pointer,
+            format!("the version {:?} cannot be read", shorten(&text)),
+            REMEDY,
+        ));
     } else if version == Version::V3_2 && !text.starts_with("3.2") {
         let reason = format!("the version {} is read as 3.2", shorten(&text));
         faults.push(Fault::warning(&pointer, reason, "check that every operation is listed"));

@@ -21,7 +21,12 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn leaf(value: Value, spot: Spot) -> Self {
         let weight = 1 + value.as_str().map_or(0, text_weight);
-        Self { value, spot, height: 0, weight }
+        Self {
+            value,
+            spot,
+            height: 0,
+            weight,
+        }
     }
 }
 
@@ -40,8 +45,15 @@ pub(super) struct Scalar<'a> {
 impl Scalar<'_> {
     /// `None` for a number that JSON cannot hold.
     pub(super) fn resolve(&self) -> Option<Value> {
-        let typed = self.tag.and_then(Tag::core_suffix).is_some_and(|tag| matches!(tag, "int" | "float" | "bool" | "null"));
-        if self.plain || typed { scalar::plain(self.text) } else { Some(Value::String(self.text.to_owned())) }
+        let typed = self
+            .tag
+            .and_then(Tag::core_suffix)
+            .is_some_and(|tag| matches!(tag, "int" | "float" | "bool" | "null"));
+        if self.plain || typed {
+            scalar::plain(self.text)
+        } else {
+            Some(Value::String(self.text.to_owned()))
+        }
     }
 
     fn is_merge(&self) -> bool {
@@ -67,7 +79,11 @@ pub(super) struct Frame {
 
 enum Content {
     List(Vec<Value>),
-    Map { map: Map<String, Value>, merges: Vec<Node>, next: Next },
+    Map {
+        map: Map<String, Value>,
+        merges: Vec<Node>,
+        next: Next,
+    },
 }
 
 /// What a map waits for.
@@ -85,11 +101,27 @@ impl Frame {
     }
 
     pub(super) fn map(start: u32, anchor: usize) -> Self {
-        Self::new(start, anchor, Content::Map { map: Map::new(), merges: Vec::new(), next: Next::Key })
+        Self::new(
+            start,
+            anchor,
+            Content::Map {
+                map: Map::new(),
+                merges: Vec::new(),
+                next: Next::Key,
+            },
+        )
     }
 
     const fn new(start: u32, anchor: usize, content: Content) -> Self {
-        Self { start, anchor, first_note: 0, height: 0, weight: 0, spots: Vec::new(), content }
+        Self {
+            start,
+            anchor,
+            first_note: 0,
+            height: 0,
+            weight: 0,
+            spots: Vec::new(),
+            content,
+        }
     }
 
     pub(super) const fn expects_key(&self) -> bool {
@@ -107,9 +139,15 @@ impl Frame {
     pub(super) fn next_step(&self) -> String {
         match &self.content {
             Content::List(items) => items.len().to_string(),
-            Content::Map { next: Next::Value(key, _), .. } => key.clone(),
+            Content::Map {
+                next: Next::Value(key, _),
+                ..
+            } => key.clone(),
             Content::Map { next: Next::Merge, .. } => "<<".to_owned(),
-            Content::Map { next: Next::Key | Next::Skip, .. } => String::new(),
+            Content::Map {
+                next: Next::Key | Next::Skip,
+                ..
+            } => String::new(),
         }
     }
 
@@ -124,8 +162,11 @@ impl Frame {
             Content::Map { map, merges, next } => match std::mem::replace(next, Next::Key) {
                 Next::Key => *next = key(node, scalar, notes)?,
                 Next::Value(name, at) => {
-                    let members = Members { map, spots: &mut self.spots };
-                    insert(members, (name, at), (node.value, node.spot), notes)?;
+                    let mut members = Members {
+                        map,
+                        spots: &mut self.spots,
+                    };
+                    insert(&mut members, (name, at), (node.value, node.spot), notes)?;
                 }
                 Next::Merge => merge(node, merges, notes)?,
                 Next::Skip => {}
@@ -146,7 +187,12 @@ impl Frame {
         };
         let mut spot = Spot::new(self.start, end.max(self.start));
         spot.children = self.spots;
-        Node { value, spot, height: self.height + 1, weight: self.weight.saturating_add(1) }
+        Node {
+            value,
+            spot,
+            height: self.height + 1,
+            weight: self.weight.saturating_add(1),
+        }
     }
 }
 
@@ -160,14 +206,18 @@ fn key(node: Node, scalar: Option<&Scalar<'_>>, notes: &mut Notes) -> Result<Nex
         // Only through an alias: keys that are written out arrive as text.
         Value::Number(number) => number.to_string(),
         Value::Bool(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
-            notes.push(RawNote::new(RawKind::EntrySkipped, at, "a list, a map or nothing stands as key"))?;
+            notes.push(RawNote::new(
+                RawKind::EntrySkipped,
+                at,
+                "a list, a map or nothing stands as key",
+            ))?;
             return Ok(Next::Skip);
         }
     };
     if scalar.is_some_and(Scalar::reads_as_other_than_text) {
-        let mut note = RawNote::new(RawKind::KeyNotText, at, &name);
-        note.path.push(shorten(&name));
-        notes.push(note)?;
+        let mut remark = RawNote::new(RawKind::KeyNotText, at, &name);
+        remark.path.push(shorten(&name));
+        notes.push(remark)?;
     }
     Ok(Next::Value(name, at))
 }
@@ -180,14 +230,23 @@ fn merge(node: Node, merges: &mut Vec<Node>, notes: &mut Notes) -> Result<(), Fa
         Value::Array(items) => {
             for (value, spot) in items.into_iter().zip(node.spot.children) {
                 odd |= !value.is_object();
-                merges.push(Node { value, spot, height: 0, weight: 0 });
+                merges.push(Node {
+                    value,
+                    spot,
+                    height: 0,
+                    weight: 0,
+                });
             }
         }
         Value::Null => {}
         Value::Bool(_) | Value::Number(_) | Value::String(_) => odd = true,
     }
     if odd {
-        notes.push(RawNote::new(RawKind::EntrySkipped, at, "a merge key (<<) takes a map or a list of maps"))?;
+        notes.push(RawNote::new(
+            RawKind::EntrySkipped,
+            at,
+            "a merge key (<<) takes a map or a list of maps",
+        ))?;
     }
     Ok(())
 }
