@@ -2,7 +2,7 @@
 //! sector and name by name.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ffi::OsString,
     fs,
     io,
@@ -83,18 +83,20 @@ impl Cut<'_> {
         image
     }
 
-    /// A name that is both synced and current stays; one that is only one of them may be there or not.
+    /// A name that is both synced and current stays, though a replaced file may be the old or the new one; a name that
+    /// is only one of them may be there or not.
     fn folder(&mut self, inode: u64, at: &Path, image: &mut Image) {
         let synced = self.platter.names.get(&inode).cloned().unwrap_or_default();
         let current = self.live.get(&inode).map(|path| list(path)).unwrap_or_default();
-        let names: HashSet<_> = synced.iter().chain(&current).map(|(name, ino)| (name.clone(), *ino)).collect();
-        let mut names: Vec<_> = names.into_iter().collect();
-        names.sort();
-        for (name, ino) in names {
-            let certain = synced.get(&name) == Some(&ino) && current.get(&name) == Some(&ino);
-            if !certain && self.dice.coin() {
+        let names: BTreeSet<_> = synced.keys().chain(current.keys()).cloned().collect();
+        for name in names {
+            let ino = match (synced.get(&name), current.get(&name)) {
+                (Some(old), Some(new)) => Some(if self.dice.coin() { old } else { new }),
+                (one, other) => one.or(other).filter(|_| self.dice.coin()),
+            };
+            let Some(&ino) = ino else {
                 continue;
-            }
+            };
             let path = at.join(&name);
             if self.live.get(&ino).is_some_and(|live| live.is_dir()) {
                 self.folder(ino, &path, image);

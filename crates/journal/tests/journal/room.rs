@@ -63,7 +63,7 @@ fn every_ticket_can_be_used_whatever_the_sizes_and_the_order() {
         while !held.is_empty() {
             let pick = usize::try_from(dice.below(held.len() as u64)).unwrap();
             let (ticket, mut payload) = held.swap_remove(pick);
-            if dice.coin() {
+            if seed % 2 == 1 && dice.coin() {
                 payload.truncate(payload.len() / 2);
             }
             assert_eq!(writer.append(ticket, &payload).unwrap().place, Place::Kernel);
