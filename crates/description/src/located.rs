@@ -40,13 +40,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For API descriptions: 50 MiB, depth 64, 4 million values, 200,000 entries in one list or map, 10,000 values by
+    /// For API descriptions: 50 MiB, depth 64, 4 million values, 50,000 entries in one list or map, 10,000 values by
     /// aliases.
     pub const DESCRIPTION: Self = Self {
         bytes: 50 << 20,
         depth: 64,
         nodes: 4_000_000,
-        entries: 200_000,
+        entries: 50_000,
         alias_nodes: 10_000,
     };
     /// For configuration files: as [`Limits::DESCRIPTION`], with a million entries in one list.
