@@ -62,7 +62,7 @@ pub(crate) struct Catalog {
     meters: BTreeMap<MeterId, Arc<CompiledMeter>>,
 }
 
-fn missing(object: Object, kind: &'static str, name: impl ToString) -> Error {
+fn missing(object: Object, kind: &'static str, name: impl std::fmt::Display) -> Error {
     Error { object, fault: Fault::Missing(Object::new(kind, name)) }
 }
 
@@ -260,16 +260,12 @@ impl Routes {
 
 fn put(root: &mut Base, api: &Arc<CompiledApi>) -> Result<(), Error> {
     let node = segments(&api.base_path).iter().fold(root, |node, segment| node.below.entry((&**segment).into()).or_default());
-    match &node.api {
-        Some(other) => Err(Error {
-            object: Object::new("api", &api.name),
-            fault: Fault::SamePlace(other.name.to_string()),
-        }),
-        None => {
-            node.api = Some(Arc::clone(api));
-            Ok(())
-        }
+    if let Some(other) = &node.api {
+        let fault = Fault::SamePlace(other.name.to_string());
+        return Err(Error { object: Object::new("api", &api.name), fault });
     }
+    node.api = Some(Arc::clone(api));
+    Ok(())
 }
 
 /// A host without port and without the dot of a full name.

@@ -15,8 +15,8 @@ pub struct Object {
 }
 
 impl Object {
-    pub(crate) fn new(kind: &'static str, name: impl ToString) -> Self {
-        Self { kind, name: name.to_string() }
+    pub(crate) fn new(kind: &'static str, name: impl std::fmt::Display) -> Self {
+        Self { kind, name: format!("{name}") }
     }
 }
 

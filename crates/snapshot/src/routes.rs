@@ -99,13 +99,13 @@ impl Tree {
         let child = match segment {
             Segment::Literal(text) => *at.literals.entry(text.into()).or_insert(next),
             Segment::Param(_) => *at.param.get_or_insert(next),
-            Segment::Mixed(_) => match at.mixed.iter().find(|(known, _)| *known == segment) {
-                Some((_, child)) => *child,
-                None => {
+            Segment::Mixed(_) => {
+                let known = at.mixed.iter().find(|(known, _)| *known == segment).map(|(_, child)| *child);
+                known.unwrap_or_else(|| {
                     at.mixed.push((segment, next));
                     next
-                }
-            },
+                })
+            }
         };
         if child == next {
             self.0.push(Node::default());
@@ -116,17 +116,15 @@ impl Tree {
     pub(crate) fn search(&self, segments: &[Cow<'_, str>], method: &str) -> Search<'_> {
         let mut allow = Vec::new();
         let found = self.0.first().and_then(|root| self.descend(root, segments, method, &mut allow));
-        match found {
-            Some(operation) => Search::Operation(operation),
-            None => {
-                if allow.contains(&"GET") {
-                    allow.push("HEAD");
-                }
-                allow.sort_unstable();
-                allow.dedup();
-                Search::Allow(allow)
-            }
+        if let Some(operation) = found {
+            return Search::Operation(operation);
         }
+        if allow.contains(&"GET") {
+            allow.push("HEAD");
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        Search::Allow(allow)
     }
 
     fn descend<'a>(

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use counters::{Billable, Cell, LimitKind, Times};
+use counters::{Billable, Cell, LimitKind, Refused, Times};
 
 use crate::support::{Plan, at, concurrency, limit, quota};
 
@@ -12,38 +12,53 @@ fn now(mono_ns: u64) -> Times {
     Times { mono_ns, wall: at("2026-02-01T00:00:00Z") }
 }
 
-/// Admits `calls` times on each of 8 threads; every third outcome is not billed where `flaky`. Returns what stayed billed.
+static CLOCK_NS: AtomicU64 = AtomicU64::new(0);
+
+/// What all threads of a run see.
+#[derive(Default)]
+struct Tally {
+    billed: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+impl Tally {
+    fn call(&self, cell: &Arc<Cell>, plan: &Plan, outcome: Billable) {
+        let reservation = match cell.admit(&plan.admission(), now(CLOCK_NS.fetch_add(1_000, Ordering::SeqCst))) {
+            Ok(reservation) => reservation,
+            Err(refused) => return assert_refusal(&refused),
+        };
+        assert!(self.in_flight.fetch_add(1, Ordering::SeqCst) < 5, "above the concurrency");
+        if outcome == Billable::No {
+            std::thread::yield_now();
+        } else {
+            self.billed.fetch_add(1, Ordering::SeqCst);
+        }
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        reservation.settle(outcome, &[]);
+    }
+}
+
+fn assert_refusal(refused: &Refused) {
+    if refused.kind == LimitKind::Quota && !refused.pending {
+        assert_eq!(refused.used.whole_units(), Some(MAX), "refused with units left");
+    }
+}
+
+/// Admits `calls` times on each of 8 threads; every third outcome is not billed where `flaky`. Returns what was billed.
 fn hammer(cell: &Arc<Cell>, plan: &Plan, calls: u64, flaky: bool) -> u64 {
-    static CLOCK_NS: AtomicU64 = AtomicU64::new(0);
-    let billed = AtomicU64::new(0);
-    let in_flight = AtomicU64::new(0);
+    let tally = Tally::default();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (billed, in_flight) = (&billed, &in_flight);
+            let tally = &tally;
             scope.spawn(move || {
                 for call in 0..calls {
-                    let clock = now(CLOCK_NS.fetch_add(1_000, Ordering::SeqCst));
-                    match cell.admit(&plan.admission(), clock) {
-                        Ok(reservation) if flaky && (call + thread) % 3 == 0 => {
-                            std::thread::yield_now();
-                            reservation.settle(Billable::No, &[]);
-                        }
-                        Ok(reservation) => {
-                            assert!(in_flight.fetch_add(1, Ordering::SeqCst) < 5, "above the concurrency");
-                            billed.fetch_add(1, Ordering::SeqCst);
-                            in_flight.fetch_sub(1, Ordering::SeqCst);
-                            reservation.settle(Billable::Yes, &[]);
-                        }
-                        Err(refused) if refused.kind == LimitKind::Quota && !refused.pending => {
-                            assert_eq!(refused.used.whole_units(), Some(MAX), "refused with units left");
-                        }
-                        Err(_) => {}
-                    }
+                    let failed = flaky && (call + thread) % 3 == 0;
+                    tally.call(cell, plan, if failed { Billable::No } else { Billable::Yes });
                 }
             });
         }
     });
-    billed.into_inner()
+    tally.billed.into_inner()
 }
 
 fn plan() -> Plan {
