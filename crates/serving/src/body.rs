@@ -258,6 +258,6 @@ impl fmt::Debug for Body {
             Kind::H2Request(_) => "h2 request",
             Kind::Wrapped(_) => "wrapped",
         };
-        f.debug_struct("Body").field("kind", &kind).field("size", &self.size_hint()).finish()
+        f.debug_struct("Body").field("kind", &kind).field("size", &self.size_hint()).finish_non_exhaustive()
     }
 }

@@ -254,3 +254,6 @@ pub(crate) async fn sniff(stream: &mut Stream, input: &mut BytesMut) -> io::Resu
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

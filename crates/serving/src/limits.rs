@@ -79,7 +79,7 @@ impl Default for Deadlines {
             body_grace: Duration::from_secs(10),
             body_rate: 240,
             write_stall: Duration::from_secs(30),
-            connection_age: Duration::from_secs(3600),
+            connection_age: Duration::from_hours(1),
             linger: Duration::from_secs(1),
         }
     }

@@ -260,3 +260,6 @@ async fn serve<S: Service>(context: Shared<S>, ready: Ready) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

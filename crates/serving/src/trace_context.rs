@@ -22,7 +22,7 @@ impl TraceContext {
     pub fn parse(value: &HeaderValue) -> Option<Self> {
         let text = value.as_bytes();
         let (head, rest) = text.split_at_checked(55)?;
-        let version = unhex(head[..2].first_chunk::<2>()?)?;
+        let version = unhex([head[0], head[1]])?;
         let ends_well = if version == 0 { rest.is_empty() } else { rest.first().is_none_or(|b| *b == b'-') };
         if version == 0xff || !ends_well || [head[2], head[35], head[52]] != *b"---" {
             return None;
@@ -30,7 +30,7 @@ impl TraceContext {
         let context = Self {
             trace_id: unhex_array(&head[3..35])?,
             span_id: unhex_array(&head[36..52])?,
-            flags: unhex(head[53..55].first_chunk::<2>()?)?,
+            flags: unhex([head[53], head[54]])?,
         };
         context.is_valid().then_some(context)
     }
@@ -87,19 +87,19 @@ fn write_hex(to: &mut [u8], bytes: &[u8]) {
     }
 }
 
-fn unhex([high, low]: &[u8; 2]) -> Option<u8> {
+fn unhex([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    Some(digit(*high)? << 4 | digit(*low)?)
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn unhex_array<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = unhex(pair.first_chunk::<2>()?)?;
+        *byte = unhex([pair[0], pair[1]])?;
     }
     Some(bytes)
 }

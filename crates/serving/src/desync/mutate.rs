@@ -20,7 +20,7 @@ pub fn mutations() -> Vec<Case> {
 }
 
 fn probes(name: &str, gadget: &[u8]) -> [Case; 2] {
-    [("4", "1\r\nZ\r\nQ\r\n\r\n"), ("6", "0\r\n\r\nX")].map(|(length, body)| {
+    [("4", "1\r\nZ\r\nQ\r\n\r\n"), ("6", "0\r\n\r\nX\r\nQ\r\n\r\n")].map(|(length, body)| {
         let wire = [
             b"POST /a?cb=1 HTTP/1.1\r\n",
             gadget,

@@ -189,18 +189,18 @@ mod tests {
 
     use super::*;
 
+    /// A whole body, and the bytes that follow it.
+    type Whole = (Vec<u8>, Vec<u8>);
+
     /// Decodes input that arrives in pieces; `Ok(None)` if it is incomplete.
-    fn decode(pieces: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn decode(pieces: &[&[u8]]) -> Result<Option<Whole>, Fault> {
         let mut decoder = Decoder::new();
         let mut buf = BytesMut::new();
         let mut body = Vec::new();
         for piece in pieces {
             buf.extend_from_slice(piece);
-            loop {
-                match decoder.decode(&mut buf)? {
-                    Decoded::Data(data) => body.extend_from_slice(&data),
-                    Decoded::NeedMore | Decoded::End => break,
-                }
+            while let Decoded::Data(data) = decoder.decode(&mut buf)? {
+                body.extend_from_slice(&data);
             }
         }
         Ok(decoder.is_end().then(|| (body, buf.to_vec())))

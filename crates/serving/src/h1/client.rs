@@ -49,8 +49,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            response: Duration::from_secs(60),
-            body_idle: Duration::from_secs(60),
+            response: Duration::from_mins(1),
+            body_idle: Duration::from_mins(1),
             write_stall: Duration::from_secs(30),
         }
     }

@@ -23,6 +23,7 @@ pub(crate) enum Framing {
 }
 
 /// The fields that concern this connection and this message's framing.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts of one head")]
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) content_length: Option<u64>,

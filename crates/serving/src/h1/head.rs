@@ -125,7 +125,7 @@ pub(crate) fn take_request(
 fn check_request_line(line: &[u8]) -> Result<(), Fault> {
     if line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0") {
         Ok(())
-    } else if line.iter().filter(|byte| **byte == b' ').count() == 2 {
+    } else if memchr::memchr_iter(b' ', line).count() == 2 {
         Err(Fault::Version)
     } else {
         Err(Fault::StartLine)

@@ -69,10 +69,11 @@ impl RequestBody {
                 let first_ask = !std::mem::replace(&mut shared.is_wanted, true);
                 store(&mut shared.reader, cx.waker());
                 // In the connection's own task the connection looks anyway.
-                if first_ask && let Some(connection) = &shared.connection {
-                    if !connection.will_wake(cx.waker()) {
-                        connection.wake_by_ref();
-                    }
+                if first_ask
+                    && let Some(connection) = &shared.connection
+                    && !connection.will_wake(cx.waker())
+                {
+                    connection.wake_by_ref();
                 }
                 Poll::Pending
             }

@@ -50,9 +50,15 @@ impl StreamBody {
     }
 }
 
+/// Most bytes given to hyper at once. It asks for the next piece only when the
+/// client's window has room, so this is what a stalled stream holds at most.
+const PIECE: usize = 16 << 10;
+
 /// A response body as hyper takes it.
 pub(super) struct StreamOut<S: Service> {
     body: Body,
+    /// What is left of a frame larger than a piece.
+    rest: Bytes,
     /// Bytes to come where the length is known.
     left: Option<u64>,
     is_done: bool,
@@ -63,7 +69,18 @@ pub(super) struct StreamOut<S: Service> {
 impl<S: Service> StreamOut<S> {
     pub(super) fn new(body: Body, watch: Rc<StreamWatch>, teller: Teller<S>) -> Self {
         let left = body.size_hint().exact();
-        Self { body, left, is_done: left == Some(0), watch, teller }
+        Self { body, rest: Bytes::new(), left, is_done: left == Some(0), watch, teller }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        if self.rest.is_empty() {
+            match ready!(self.body.poll_data(cx))? {
+                Some(data) => self.rest = data,
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Ok(Some(piece)))
     }
 
     fn account(&mut self, data: Option<&Bytes>) {
@@ -88,7 +105,7 @@ impl<S: Service> HttpBody for StreamOut<S> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         this.watch.response_asked();
-        let data = ready!(this.body.poll_data(cx))?;
+        let data = ready!(this.poll_piece(cx))?;
         this.account(data.as_ref());
         if !this.is_done {
             this.watch.response_handed();

@@ -89,6 +89,11 @@ impl Watch {
         if is_stalled {
             return Verdict::Drop;
         }
+        let drop_after = deadlines.idle + deadlines.write_stall;
+        // Told to go, or should have been, and only hyper's buffers keep it.
+        if self.idle_since.get().is_some_and(|since| is_older(since, drop_after)) {
+            return Verdict::Drop;
+        }
         let is_idle = self.idle_since.get().is_some_and(|since| is_older(since, deadlines.idle));
         let is_worn_out = self.served.get() >= self.settings.limits.requests_per_connection
             || is_older(self.opened, deadlines.connection_age);

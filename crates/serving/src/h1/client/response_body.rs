@@ -136,8 +136,10 @@ impl Live {
             }
         }
         loop {
-            if let Some(decoded) = self.decode()? {
-                return Poll::Ready(Ok(decoded));
+            match self.decode()? {
+                Decoded::Data(data) => return Poll::Ready(Ok(Some(data))),
+                Decoded::End => return Poll::Ready(Ok(None)),
+                Decoded::NeedMore => {}
             }
             let connection = &mut self.connection;
             let read = poll_read_some(&mut connection.stream, &mut connection.input, cx);
@@ -154,24 +156,19 @@ impl Live {
         Poll::Ready(Err(BodyError::Timeout))
     }
 
-    /// What the bytes at hand amount to: `Some(None)` is the end, `None` that
-    /// more must be read.
-    fn decode(&mut self) -> Result<Option<Option<Bytes>>, BodyError> {
+    /// What the bytes at hand amount to.
+    fn decode(&mut self) -> Result<Decoded, BodyError> {
         let input = &mut self.connection.input;
         match &mut self.rest {
-            Rest::Length(0) => Ok(Some(None)),
-            Rest::Chunks(decoder) => Ok(match decoder.decode(input)? {
-                Decoded::Data(data) => Some(Some(data)),
-                Decoded::End => Some(None),
-                Decoded::NeedMore => None,
-            }),
-            Rest::Length(_) | Rest::UntilClose if input.is_empty() => Ok(None),
+            Rest::Length(0) => Ok(Decoded::End),
+            Rest::Chunks(decoder) => Ok(decoder.decode(input)?),
+            Rest::Length(_) | Rest::UntilClose if input.is_empty() => Ok(Decoded::NeedMore),
             Rest::Length(left) => {
                 let take = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                 *left -= take as u64;
-                Ok(Some(Some(input.split_to(take).freeze())))
+                Ok(Decoded::Data(input.split_to(take).freeze()))
             }
-            Rest::UntilClose => Ok(Some(Some(input.split().freeze()))),
+            Rest::UntilClose => Ok(Decoded::Data(input.split().freeze())),
         }
     }
 }

@@ -44,8 +44,8 @@ impl Upstream {
         self.stream.write_all(text.as_ref()).await.unwrap();
     }
 
-    fn home(&self) -> Option<Rc<dyn Home>> {
-        Some(Rc::clone(&self.pool) as Rc<dyn Home>)
+    fn home(&self) -> Rc<dyn Home> {
+        Rc::clone(&self.pool) as Rc<dyn Home>
     }
 
     fn pooled(&self) -> usize {
@@ -64,7 +64,7 @@ fn get() -> Request {
 /// Sends a GET, answers with `wire`, and reads the response to its end.
 async fn exchange(wire: &str) -> (Result<Result<Bytes, BodyError>, ErrorKind>, usize) {
     let (connection, mut upstream) = connect();
-    let home = upstream.home();
+    let home = Some(upstream.home());
     let sending = tokio::task::spawn_local(async move {
         match connection.send(get(), Timeouts::default(), home).await {
             Ok(response) => Ok(response.into_body().collect(1 << 20).await),
@@ -165,7 +165,7 @@ fn one_connection_serves_one_exchange_after_another() {
     run(async {
         let (mut connection, mut upstream) = connect();
         for round in 1..=3 {
-            let sending = connection.send(get(), Timeouts::default(), upstream.home());
+            let sending = connection.send(get(), Timeouts::default(), Some(upstream.home()));
             let task = tokio::task::spawn_local(sending);
             assert!(upstream.receive().await.starts_with("GET "));
             upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").await;
@@ -212,7 +212,7 @@ fn a_request_body_of_unknown_length_is_chunked_and_failure_leaves_it_open() {
     run(async {
         let (connection, mut upstream) = connect();
         let (feed, body) = fed();
-        let sending = connection.send(request("POST", body), Timeouts::default(), upstream.home());
+        let sending = connection.send(request("POST", body), Timeouts::default(), Some(upstream.home()));
         let task = tokio::task::spawn_local(sending);
         assert!(upstream.receive().await.ends_with("transfer-encoding: chunked\r\n\r\n"));
         feed.send(Ok(Bytes::from_static(b"abc"))).unwrap();
@@ -244,7 +244,7 @@ fn a_response_may_begin_and_end_while_the_request_is_still_sent() {
     run(async {
         let (connection, mut upstream) = connect();
         let (feed, body) = fed();
-        let sending = connection.send(request("POST", body), Timeouts::default(), upstream.home());
+        let sending = connection.send(request("POST", body), Timeouts::default(), Some(upstream.home()));
         let task = tokio::task::spawn_local(sending);
         upstream.receive().await;
         upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
@@ -273,7 +273,7 @@ fn an_early_response_to_an_unfinished_request_ends_the_connection() {
     run(async {
         let (connection, mut upstream) = connect();
         let (feed, body) = fed();
-        let sending = connection.send(request("POST", body), Timeouts::default(), upstream.home());
+        let sending = connection.send(request("POST", body), Timeouts::default(), Some(upstream.home()));
         let task = tokio::task::spawn_local(sending);
         upstream.receive().await;
         upstream.send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").await;
@@ -289,7 +289,7 @@ fn an_early_response_to_an_unfinished_request_ends_the_connection() {
 fn dropping_the_response_body_closes_the_connection() {
     run(async {
         let (connection, mut upstream) = connect();
-        let task = tokio::task::spawn_local(connection.send(get(), Timeouts::default(), upstream.home()));
+        let task = tokio::task::spawn_local(connection.send(get(), Timeouts::default(), Some(upstream.home())));
         upstream.receive().await;
         upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await;
         let mut body = task.await.unwrap().unwrap().into_body();

@@ -76,13 +76,12 @@ impl Upload {
         loop {
             self.fill(output, cx)?;
             match output.poll_write(stream, cx) {
-                Poll::Ready(Ok(0)) => break,
-                Poll::Ready(Ok(written)) => progress.written += written as u64,
                 Poll::Ready(Err(error)) => {
                     self.state = State::Failed(Some(error));
                     return Ok(progress);
                 }
-                Poll::Pending => break,
+                Poll::Ready(Ok(0)) | Poll::Pending => break,
+                Poll::Ready(Ok(written)) => progress.written += written as u64,
             }
         }
         self.was_waiting = !output.is_empty();

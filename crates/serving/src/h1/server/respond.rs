@@ -21,6 +21,7 @@ use crate::h1::head::RequestHead;
 use crate::service::{Completion, Response, Service, Teller};
 
 /// What the request decides about its response.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts of one request")]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
     is_head: bool,
@@ -70,7 +71,6 @@ impl Outgoing {
     /// Takes one step of the body into account. `None` was its end.
     fn take(&mut self, data: Option<Bytes>, output: &mut crate::h1::output::Output) {
         match (&mut self.mode, data) {
-            (Mode::Without, _) => self.is_complete = true,
             (Mode::Length(left), Some(data)) => match left.checked_sub(data.len() as u64) {
                 Some(rest) => {
                     *left = rest;
@@ -79,7 +79,9 @@ impl Outgoing {
                 }
                 None => self.failed = true,
             },
-            (Mode::Length(0), None) | (Mode::UntilClose, None) => self.is_complete = true,
+            (Mode::Without, _) | (Mode::Length(0) | Mode::UntilClose, None) => {
+                self.is_complete = true;
+            }
             (Mode::Length(_), None) => self.failed = true,
             (Mode::Chunks, Some(data)) => output.push_chunk(data),
             (Mode::Chunks, None) => {

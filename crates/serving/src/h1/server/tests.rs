@@ -25,7 +25,7 @@ async fn describe(request: Request) -> Response {
         }
         Err(error) => {
             let mut response = text("bad body");
-            let status = error.problem().map_or(StatusCode::BAD_GATEWAY, |kind| kind.status());
+            let status = error.problem().map_or(StatusCode::BAD_GATEWAY, crate::problem::ProblemKind::status);
             *response.status_mut() = status;
             response
         }
@@ -46,7 +46,7 @@ fn pipelined_requests_are_answered_in_order_on_one_connection() {
         let mut client = serve(&service);
         let post = "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
         client.send([GET, post, "\r\n", GET].concat()).await;
-        let second = OK_A.replace("8", "9").replace("GET /a 0", "POST /b 3");
+        let second = OK_A.replace('8', "9").replace("GET /a 0", "POST /b 3");
         assert_eq!(client.receive().await, [OK_A, &second, OK_A].concat());
         assert_eq!(*service.completions.borrow(), [Completion::Sent; 3]);
         client.send(GET).await;
@@ -450,7 +450,7 @@ fn an_idle_connection_is_closed_after_75_seconds_and_a_later_head_has_ten() {
         let mut client = serve(&service);
         client.send(GET).await;
         client.receive().await;
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         client.send("GET /").await;
         let since = tokio::time::Instant::now();
         assert!(client.rest().await.starts_with("HTTP/1.1 408 "));
