@@ -16,8 +16,21 @@ const ROUNDS: u64 = 2_000_000;
 fn limits() -> Vec<EnforcedLimit> {
     let second = 1_000_000_000;
     let rules = [
-        ("requests/second", EnforcedRule::Bucket { requests: 1_000_000_000, window_ns: second, burst: 1_000_000_000 }),
-        ("requests/minute", EnforcedRule::Fixed { requests: 1_000_000_000, window_ns: 60 * second }),
+        (
+            "requests/second",
+            EnforcedRule::Bucket {
+                requests: 1_000_000_000,
+                window_ns: second,
+                burst: 1_000_000_000,
+            },
+        ),
+        (
+            "requests/minute",
+            EnforcedRule::Fixed {
+                requests: 1_000_000_000,
+                window_ns: 60 * second,
+            },
+        ),
         (
             "requests/period",
             EnforcedRule::Quota {
@@ -29,16 +42,28 @@ fn limits() -> Vec<EnforcedLimit> {
         ),
         ("concurrency", EnforcedRule::Concurrency { max: 1_000 }),
     ];
-    rules.into_iter().map(|(key, rule)| EnforcedLimit { key: key.into(), rule }).collect()
+    rules
+        .into_iter()
+        .map(|(key, rule)| EnforcedLimit { key: key.into(), rule })
+        .collect()
 }
 
 /// One thread's rounds: the cell is found each time, or held where `held`.
 fn rounds(counters: &Counters, id: SubscriptionId, held: bool) {
     let (limits, cycle) = (limits(), UsageCycle::utc_months());
-    let admission = Admission { limits: &limits, applies: &[0, 1, 2, 3], cycle: &cycle, revision: 1, weight: 1 };
+    let admission = Admission {
+        limits: &limits,
+        applies: &[0, 1, 2, 3],
+        cycle: &cycle,
+        revision: 1,
+        weight: 1,
+    };
     let mut cell: Arc<Cell> = counters.subscription(id, Mode::Live);
     for round in 0..ROUNDS {
-        let now = Times { mono_ns: round * 1_000, wall: Timestamp::from_millis(1_793_000_000_000) };
+        let now = Times {
+            mono_ns: round * 1_000,
+            wall: Timestamp::from_millis(1_793_000_000_000),
+        };
         if !held {
             cell = black_box(counters.subscription(id, Mode::Live));
         }
@@ -65,7 +90,13 @@ fn main() {
     for _ in 0..3 {
         println!("admit (4 limits) and settle: {} ns", run(1, false, true));
         println!("find, admit, settle: {} ns", run(1, false, false));
-        println!("the same on two threads, a subscription each: {} ns a round", run(2, false, false));
-        println!("the same on two threads, one subscription: {} ns a round", run(2, true, false));
+        println!(
+            "the same on two threads, a subscription each: {} ns a round",
+            run(2, false, false)
+        );
+        println!(
+            "the same on two threads, one subscription: {} ns a round",
+            run(2, true, false)
+        );
     }
 }

@@ -26,7 +26,12 @@ impl Bucket {
     /// A full bucket.
     pub(crate) fn full(rule: BucketRule, now_ns: u64) -> Self {
         let capacity = u128::from(rule.burst) * u128::from(rule.window_ns);
-        Self { level: capacity, capacity, window_ns: rule.window_ns, at_ns: now_ns }
+        Self {
+            level: capacity,
+            capacity,
+            window_ns: rule.window_ns,
+            at_ns: now_ns,
+        }
     }
 
     /// Refills up to now. A changed size cuts the level but never raises it.
@@ -42,7 +47,8 @@ impl Bucket {
     pub(crate) fn standing(&self, rule: BucketRule, weight: u64) -> Standing {
         let need = u128::from(weight) * u128::from(self.window_ns);
         let remaining = u64::try_from(self.level / u128::from(self.window_ns.max(1))).unwrap_or(u64::MAX);
-        let wait = |missing: u128| u64::try_from(missing.div_ceil(u128::from(rule.requests.max(1)))).unwrap_or(u64::MAX);
+        let wait =
+            |missing: u128| u64::try_from(missing.div_ceil(u128::from(rule.requests.max(1)))).unwrap_or(u64::MAX);
         Standing {
             used: i128::from(rule.burst.saturating_sub(remaining)) * NANOS,
             limit: Some(rule.burst),
@@ -55,7 +61,9 @@ impl Bucket {
     }
 
     pub(crate) fn take(&mut self, weight: u64) {
-        self.level = self.level.saturating_sub(u128::from(weight) * u128::from(self.window_ns));
+        self.level = self
+            .level
+            .saturating_sub(u128::from(weight) * u128::from(self.window_ns));
     }
 
     /// Tokens come back up to the size of the bucket: what would have spilled over meanwhile is lost.

@@ -121,7 +121,13 @@ impl Cell {
             let standing = inner.slots[at].standing(&limit.rule, around);
             let units = reserved_by(&limit.rule, admission.weight);
             if standing.fits {
-                held.push(Held { slot: at, index, units, before: standing.used, origin: Origin::Bucket });
+                held.push(Held {
+                    slot: at,
+                    index,
+                    units,
+                    before: standing.used,
+                    origin: Origin::Bucket,
+                });
                 tightest = Tightest::tighter(tightest, index, limit, standing, units);
             } else if refusal.is_none_or(|(_, _, known)| refuses_longer(standing, known)) {
                 refusal = Some((index, limit, standing));
@@ -146,7 +152,14 @@ impl Cell {
         let mut guard = self.lock();
         let inner = &mut *guard;
         for (index, limit) in applying(admission) {
-            let EnforcedRule::Quota { meter, of: domain::enforce::QuotaOf::Quantities, .. } = &limit.rule else { continue };
+            let EnforcedRule::Quota {
+                meter,
+                of: domain::enforce::QuotaOf::Quantities,
+                ..
+            } = &limit.rule
+            else {
+                continue;
+            };
             let at = inner.slot_of(index, limit, now);
             let slot = &mut inner.slots[at];
             slot.standing(&limit.rule, around);
@@ -208,17 +221,29 @@ impl Cell {
     /// When it was last used, unless forgetting it would lose more than the memory of a short rate.
     pub(crate) fn idle_since(&self, now: Times) -> Option<u64> {
         let inner = self.lock();
-        inner.slots.iter().all(|slot| slot.is_short(now)).then_some(inner.last_used_ns)
+        inner
+            .slots
+            .iter()
+            .all(|slot| slot.is_short(now))
+            .then_some(inner.last_used_ns)
     }
 }
 
 fn around<'a>(admission: &Admission<'a>, now: Times) -> Around<'a> {
-    Around { now, cycle: admission.cycle, revision: admission.revision, weight: admission.weight }
+    Around {
+        now,
+        cycle: admission.cycle,
+        revision: admission.revision,
+        weight: admission.weight,
+    }
 }
 
 fn applying<'a>(admission: &Admission<'a>) -> impl Iterator<Item = (u16, &'a EnforcedLimit)> + use<'a> {
     let limits = admission.limits;
-    admission.applies.iter().filter_map(move |&index| limits.get(usize::from(index)).map(|limit| (index, limit)))
+    admission
+        .applies
+        .iter()
+        .filter_map(move |&index| limits.get(usize::from(index)).map(|limit| (index, limit)))
 }
 
 /// A refusal that only reservations cause is the weaker one; else the longer wait is the stronger one.

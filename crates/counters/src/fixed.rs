@@ -23,7 +23,10 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// Closes the window when it is over.
     pub(crate) fn turn(&mut self, rule: FixedRule, now_ns: u64) {
-        if self.start_ns.is_some_and(|start| now_ns >= start.saturating_add(rule.window_ns)) {
+        if self
+            .start_ns
+            .is_some_and(|start| now_ns >= start.saturating_add(rule.window_ns))
+        {
             *self = Self::default();
         }
     }
@@ -56,6 +59,9 @@ impl Fixed {
 
     /// Whether forgetting the window would change nothing.
     pub(crate) fn at_rest(&self, window_ns: u64, now_ns: u64) -> bool {
-        self.used == 0 || self.start_ns.is_none_or(|start| now_ns >= start.saturating_add(window_ns))
+        self.used == 0
+            || self
+                .start_ns
+                .is_none_or(|start| now_ns >= start.saturating_add(window_ns))
     }
 }

@@ -36,4 +36,3 @@ pub use registry::{Baseline, Counters, Settings};
 pub use reservation::{Billable, Reservation};
 pub use times::Times;
 pub use view::{LimitView, Tightest};
-

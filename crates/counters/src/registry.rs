@@ -135,8 +135,18 @@ impl Counters {
     /// Forgets every cell that nobody holds and whose loss would change nothing. Returns how many. Call it now and then,
     /// off the gateway's threads.
     pub fn sweep(&self, now: Times) -> usize {
-        let subscriptions: usize = self.0.subscriptions.iter().map(|shard| forget_resting(&mut write(shard), now)).sum();
-        let addresses: usize = self.0.addresses.iter().map(|shard| forget_resting(&mut write(&shard.cells), now)).sum();
+        let subscriptions: usize = self
+            .0
+            .subscriptions
+            .iter()
+            .map(|shard| forget_resting(&mut write(shard), now))
+            .sum();
+        let addresses: usize = self
+            .0
+            .addresses
+            .iter()
+            .map(|shard| forget_resting(&mut write(&shard.cells), now))
+            .sum();
         subscriptions + addresses
     }
 

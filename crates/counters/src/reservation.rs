@@ -75,7 +75,9 @@ impl Reservation {
         let touch = |one: &Held| {
             let limit = limits.get(usize::from(one.index))?;
             let added = match (one.origin, &limit.rule) {
-                (Origin::Metered(_), domain::enforce::EnforcedRule::Quota { meter, .. }) => quantity_of(meter, quantities),
+                (Origin::Metered(_), domain::enforce::EnforcedRule::Quota { meter, .. }) => {
+                    quantity_of(meter, quantities)
+                }
                 _ => i128::from(one.units) * NANOS,
             };
             Some(LimitTouch {
@@ -107,5 +109,11 @@ fn kept(slot: &Slot, held: &Held, quantities: &[MeterValue]) -> i128 {
 }
 
 pub(crate) fn quantity_of(meter: &str, quantities: &[MeterValue]) -> i128 {
-    quantities.iter().filter(|value| value.meter == meter).map(|value| value.quantity).sum::<Quantity>().nanos().max(0)
+    quantities
+        .iter()
+        .filter(|value| value.meter == meter)
+        .map(|value| value.quantity)
+        .sum::<Quantity>()
+        .nanos()
+        .max(0)
 }

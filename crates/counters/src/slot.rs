@@ -74,11 +74,19 @@ const fn fixed_rule(requests: u64, window_ns: u64) -> FixedRule {
 
 impl Slot {
     pub(crate) fn new(limit: &EnforcedLimit, now: Times) -> Self {
-        Self { key: Arc::clone(&limit.key), meter: None, state: State::new(&limit.rule, now) }
+        Self {
+            key: Arc::clone(&limit.key),
+            meter: None,
+            state: State::new(&limit.rule, now),
+        }
     }
 
     pub(crate) fn preloaded(key: Arc<str>) -> Self {
-        Self { key, meter: None, state: State::Windowed(Windowed::default()) }
+        Self {
+            key,
+            meter: None,
+            state: State::Windowed(Windowed::default()),
+        }
     }
 
     pub(crate) fn is(&self, limit: &EnforcedLimit) -> bool {
@@ -101,8 +109,19 @@ impl Slot {
         }
         let Around { now, weight, .. } = around;
         match (&mut self.state, rule) {
-            (State::Bucket { bucket, requests: kept }, &EnforcedRule::Bucket { requests, window_ns, burst }) => {
-                let rule = BucketRule { requests, window_ns, burst };
+            (
+                State::Bucket { bucket, requests: kept },
+                &EnforcedRule::Bucket {
+                    requests,
+                    window_ns,
+                    burst,
+                },
+            ) => {
+                let rule = BucketRule {
+                    requests,
+                    window_ns,
+                    burst,
+                };
                 *kept = requests;
                 bucket.refill(rule, now.mono_ns);
                 bucket.standing(rule, weight)
@@ -113,7 +132,10 @@ impl Slot {
                 fixed.standing(fixed_rule(requests, window_ns), now.mono_ns, weight)
             }
             (State::Windowed(windowed), rule) => {
-                let ceiling = Ceiling { units: ceiling_of(rule), weight: reserved_by(rule, weight) };
+                let ceiling = Ceiling {
+                    units: ceiling_of(rule),
+                    weight: reserved_by(rule, weight),
+                };
                 with_calendar(rule, around, |calendar| {
                     Windowed::standing(windowed.at(now.wall, calendar), ceiling, now.wall)
                 })
@@ -136,7 +158,11 @@ impl Slot {
                 let count = windowed.at(now.wall, calendar);
                 let reserved = reserved_by(rule, weight);
                 count.reserved = count.reserved.saturating_add(i128::from(reserved) * NANOS);
-                if reserved == 0 { Origin::Metered(count.window.start) } else { Origin::Window(count.window.start) }
+                if reserved == 0 {
+                    Origin::Metered(count.window.start)
+                } else {
+                    Origin::Window(count.window.start)
+                }
             }),
             State::Concurrency(in_flight) => {
                 *in_flight = in_flight.saturating_add(weight);
@@ -150,7 +176,9 @@ impl Slot {
         match (&mut self.state, origin) {
             (State::Bucket { bucket, .. }, Origin::Bucket) if kept == 0 => bucket.give_back(units),
             (State::Fixed { fixed, .. }, Origin::Fixed(start)) if kept == 0 => fixed.give_back(start, units),
-            (State::Windowed(windowed), Origin::Window(start)) => windowed.settle(start, i128::from(units) * NANOS, kept),
+            (State::Windowed(windowed), Origin::Window(start)) => {
+                windowed.settle(start, i128::from(units) * NANOS, kept)
+            }
             (State::Windowed(windowed), Origin::Metered(start)) => windowed.settle(start, 0, kept),
             (State::Concurrency(in_flight), Origin::Concurrency) => *in_flight = in_flight.saturating_sub(units),
             // Counted for good, or the limit counts in another way by now.
@@ -193,11 +221,25 @@ impl Slot {
 impl State {
     fn new(rule: &EnforcedRule, now: Times) -> Self {
         match *rule {
-            EnforcedRule::Bucket { requests, window_ns, burst } => {
-                let bucket = Bucket::full(BucketRule { requests, window_ns, burst }, now.mono_ns);
+            EnforcedRule::Bucket {
+                requests,
+                window_ns,
+                burst,
+            } => {
+                let bucket = Bucket::full(
+                    BucketRule {
+                        requests,
+                        window_ns,
+                        burst,
+                    },
+                    now.mono_ns,
+                );
                 Self::Bucket { bucket, requests }
             }
-            EnforcedRule::Fixed { window_ns, .. } => Self::Fixed { fixed: Fixed::default(), window_ns },
+            EnforcedRule::Fixed { window_ns, .. } => Self::Fixed {
+                fixed: Fixed::default(),
+                window_ns,
+            },
             EnforcedRule::Calendar { .. } | EnforcedRule::Quota { .. } => Self::Windowed(Windowed::default()),
             EnforcedRule::Concurrency { .. } => Self::Concurrency(0),
         }
@@ -208,7 +250,10 @@ impl State {
             (self, rule),
             (Self::Bucket { .. }, EnforcedRule::Bucket { .. })
                 | (Self::Fixed { .. }, EnforcedRule::Fixed { .. })
-                | (Self::Windowed(_), EnforcedRule::Calendar { .. } | EnforcedRule::Quota { .. })
+                | (
+                    Self::Windowed(_),
+                    EnforcedRule::Calendar { .. } | EnforcedRule::Quota { .. }
+                )
                 | (Self::Concurrency(_), EnforcedRule::Concurrency { .. })
         )
     }
@@ -227,8 +272,13 @@ pub(crate) const fn ceiling_of(rule: &EnforcedRule) -> Option<u64> {
 /// Units that a request of this weight reserves.
 pub(crate) const fn reserved_by(rule: &EnforcedRule, weight: u64) -> u64 {
     match rule {
-        EnforcedRule::Quota { of: QuotaOf::Quantities, .. } => 0,
-        EnforcedRule::Quota { of: QuotaOf::Requests, .. }
+        EnforcedRule::Quota {
+            of: QuotaOf::Quantities,
+            ..
+        } => 0,
+        EnforcedRule::Quota {
+            of: QuotaOf::Requests, ..
+        }
         | EnforcedRule::Bucket { .. }
         | EnforcedRule::Fixed { .. }
         | EnforcedRule::Calendar { .. }
@@ -254,9 +304,11 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 fn with_calendar<T>(rule: &EnforcedRule, around: Around<'_>, then: impl FnOnce(&Calendar<'_>) -> T) -> T {
     match *rule {
         // Days and months never change, so any two stamps do that the cycles of quotas, being of other limits, never meet.
-        EnforcedRule::Calendar { unit, .. } => {
-            then(&Calendar { stamp: 0, revision: around.revision, window: &|at| unit.window(at) })
-        }
+        EnforcedRule::Calendar { unit, .. } => then(&Calendar {
+            stamp: 0,
+            revision: around.revision,
+            window: &|at| unit.window(at),
+        }),
         EnforcedRule::Quota { .. }
         | EnforcedRule::Bucket { .. }
         | EnforcedRule::Fixed { .. }

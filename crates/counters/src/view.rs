@@ -35,7 +35,11 @@ impl Tightest {
         let (Some(most), false) = (standing.limit, matches!(limit.rule, EnforcedRule::Concurrency { .. })) else {
             return known;
         };
-        let reset_ns = if units > 0 { standing.reset_ns.max(1) } else { standing.reset_ns };
+        let reset_ns = if units > 0 {
+            standing.reset_ns.max(1)
+        } else {
+            standing.reset_ns
+        };
         let this = Self {
             index,
             limit: most,
@@ -43,7 +47,10 @@ impl Tightest {
             reset_s: reset_ns.div_ceil(1_000_000_000),
         };
         match known {
-            Some(known) if (known.remaining, std::cmp::Reverse(known.reset_s)) <= (this.remaining, std::cmp::Reverse(this.reset_s)) => {
+            Some(known)
+                if (known.remaining, std::cmp::Reverse(known.reset_s))
+                    <= (this.remaining, std::cmp::Reverse(this.reset_s)) =>
+            {
                 Some(known)
             }
             _ => Some(this),

@@ -24,7 +24,11 @@ pub(crate) struct Count {
 
 impl Count {
     const fn new(window: Window) -> Self {
-        Self { window, used: 0, reserved: 0 }
+        Self {
+            window,
+            used: 0,
+            reserved: 0,
+        }
     }
 
     const fn taken(&self) -> i128 {
@@ -78,7 +82,8 @@ impl Windowed {
             return current;
         }
         let kept = self.previous.filter(|previous| at < previous.window.end);
-        self.previous.insert(kept.unwrap_or_else(|| Count::new((calendar.window)(at))))
+        self.previous
+            .insert(kept.unwrap_or_else(|| Count::new((calendar.window)(at))))
     }
 
     /// Takes up a calendar that differs from the last one: a plan, an anchor or a zone has changed.
@@ -109,20 +114,38 @@ impl Windowed {
             return Count { window, ..current };
         }
         let before = self.previous.filter(|previous| previous.window.start >= window.start);
-        let used = current.taken().saturating_add(before.map_or(0, |previous| previous.taken()));
-        Count { window, used, reserved: 0 }
+        let used = current
+            .taken()
+            .saturating_add(before.map_or(0, |previous| previous.taken()));
+        Count {
+            window,
+            used,
+            reserved: 0,
+        }
     }
 
     pub(crate) fn standing(count: &Count, ceiling: Ceiling, now: Timestamp) -> Standing {
         let weight = i128::from(ceiling.weight) * NANOS;
         let taken = count.taken();
         let top = ceiling.units.map(|units| i128::from(units) * NANOS);
-        let fits = |taken: i128| top.is_none_or(|top| if weight == 0 { taken < top } else { taken.saturating_add(weight) <= top });
-        let left_ns = u64::try_from(count.window.end.millis_since(now)).unwrap_or(0).saturating_mul(NS_PER_MS);
+        let fits = |taken: i128| {
+            top.is_none_or(|top| {
+                if weight == 0 {
+                    taken < top
+                } else {
+                    taken.saturating_add(weight) <= top
+                }
+            })
+        };
+        let left_ns = u64::try_from(count.window.end.millis_since(now))
+            .unwrap_or(0)
+            .saturating_mul(NS_PER_MS);
         Standing {
             used: taken,
             limit: ceiling.units,
-            remaining: top.map_or(u64::MAX, |top| u64::try_from(((top - taken) / NANOS).max(0)).unwrap_or(u64::MAX)),
+            remaining: top.map_or(u64::MAX, |top| {
+                u64::try_from(((top - taken) / NANOS).max(0)).unwrap_or(u64::MAX)
+            }),
             fits: fits(taken),
             pending: fits(count.used),
             retry_ns: left_ns,
@@ -144,7 +167,11 @@ impl Windowed {
         let mut counts: Vec<Count> = [self.current, self.previous].into_iter().flatten().collect();
         match counts.iter_mut().find(|count| count.window.start == window.start) {
             Some(count) => count.used = count.used.saturating_add(used),
-            None => counts.push(Count { window, used, reserved: 0 }),
+            None => counts.push(Count {
+                window,
+                used,
+                reserved: 0,
+            }),
         }
         counts.sort_by_key(|count| std::cmp::Reverse(count.window.start));
         self.current = counts.first().copied();
@@ -153,6 +180,9 @@ impl Windowed {
 
     /// Whether forgetting the windows would change nothing.
     pub(crate) fn at_rest(&self, now: Timestamp) -> bool {
-        [&self.current, &self.previous].into_iter().flatten().all(|count| count.at_rest(now))
+        [&self.current, &self.previous]
+            .into_iter()
+            .flatten()
+            .all(|count| count.at_rest(now))
     }
 }

@@ -44,18 +44,31 @@ impl UsageCycle {
     /// [`CycleError`] for fixed periods out of order.
     pub fn new(record: CycleRecord) -> Result<Self, CycleError> {
         let filled = record.fixed.iter().all(|window| window.start < window.end);
-        let ordered = record.fixed.iter().zip(record.fixed.iter().skip(1)).all(|(one, next)| one.end <= next.start);
+        let ordered = record
+            .fixed
+            .iter()
+            .zip(record.fixed.iter().skip(1))
+            .all(|(one, next)| one.end <= next.start);
         if !filled || !ordered {
             return Err(CycleError::Fixed);
         }
-        Ok(Self { stamp: stamp_of(&record), record })
+        Ok(Self {
+            stamp: stamp_of(&record),
+            record,
+        })
     }
 
     /// UTC calendar months: the cycle of callers without a subscription.
     pub fn utc_months() -> Self {
         let schedule = Schedule::new(Anchor::at(Timestamp::default(), Zone::UTC), Every::MONTH);
-        let record = CycleRecord { schedule, fixed: Vec::new() };
-        Self { stamp: stamp_of(&record), record }
+        let record = CycleRecord {
+            schedule,
+            fixed: Vec::new(),
+        };
+        Self {
+            stamp: stamp_of(&record),
+            record,
+        }
     }
 
     /// Differs between cycles that differ; the same for equal ones within a process.
@@ -76,15 +89,30 @@ impl UsageCycle {
         let computed = self.record.schedule.period_at(at);
         let computed = computed.map_or_else(
             |_| CalendarUnit::Month.window(at),
-            |period| Window { start: period.start, end: period.end },
+            |period| Window {
+                start: period.start,
+                end: period.end,
+            },
         );
         self.between_fixed(computed, at)
     }
 
     /// Cuts a computed period where a fixed one stands beside it.
     fn between_fixed(&self, computed: Window, at: Timestamp) -> Window {
-        let start = self.record.fixed.iter().map(|fixed| fixed.end).filter(|end| *end <= at).max();
-        let end = self.record.fixed.iter().map(|fixed| fixed.start).filter(|start| *start > at).min();
+        let start = self
+            .record
+            .fixed
+            .iter()
+            .map(|fixed| fixed.end)
+            .filter(|end| *end <= at)
+            .max();
+        let end = self
+            .record
+            .fixed
+            .iter()
+            .map(|fixed| fixed.start)
+            .filter(|start| *start > at)
+            .min();
         Window {
             start: start.map_or(computed.start, |start| start.max(computed.start)),
             end: end.map_or(computed.end, |end| end.min(computed.end)),
@@ -110,16 +138,28 @@ mod tests {
 
     fn monthly(anchor: &str, zone: &str) -> CycleRecord {
         let anchor = Anchor::at(at(anchor), zone.parse().unwrap());
-        CycleRecord { schedule: Schedule::new(anchor, Every::MONTH), fixed: Vec::new() }
+        CycleRecord {
+            schedule: Schedule::new(anchor, Every::MONTH),
+            fixed: Vec::new(),
+        }
     }
 
     #[test]
     fn a_fixed_period_stands_before_the_schedule() {
         let mut record = monthly("2026-01-01T00:00:00Z", "UTC");
-        record.fixed = vec![Window { start: at("2026-03-01T00:00:00Z"), end: at("2026-04-01T04:00:00Z") }];
+        record.fixed = vec![Window {
+            start: at("2026-03-01T00:00:00Z"),
+            end: at("2026-04-01T04:00:00Z"),
+        }];
         let cycle = UsageCycle::new(record.clone()).unwrap();
-        assert_eq!(cycle.window(at("2026-04-01T03:00:00Z")).start, at("2026-03-01T00:00:00Z"));
-        assert_eq!(cycle.window(at("2026-04-01T04:00:00Z")).start, at("2026-04-01T04:00:00Z"));
+        assert_eq!(
+            cycle.window(at("2026-04-01T03:00:00Z")).start,
+            at("2026-03-01T00:00:00Z")
+        );
+        assert_eq!(
+            cycle.window(at("2026-04-01T04:00:00Z")).start,
+            at("2026-04-01T04:00:00Z")
+        );
         assert_eq!(cycle.window(at("2026-02-20T00:00:00Z")).end, at("2026-03-01T00:00:00Z"));
         record.fixed.push(record.fixed[0]);
         assert_eq!(UsageCycle::new(record).err(), Some(CycleError::Fixed));

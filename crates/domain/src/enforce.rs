@@ -102,7 +102,10 @@ impl CalendarUnit {
         match self {
             Self::Day => {
                 let start = at.as_millis().div_euclid(DAY_MS).saturating_mul(DAY_MS);
-                Window { start: Timestamp::from_millis(start), end: Timestamp::from_millis(start.saturating_add(DAY_MS)) }
+                Window {
+                    start: Timestamp::from_millis(start),
+                    end: Timestamp::from_millis(start.saturating_add(DAY_MS)),
+                }
             }
             Self::Month => month_of(at),
         }
@@ -112,11 +115,15 @@ impl CalendarUnit {
 fn month_of(at: Timestamp) -> Window {
     let date = at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
     let start_of = |date: jiff::civil::Date| {
-        date.to_zoned(jiff::tz::TimeZone::UTC).map_or(at, |start| Timestamp::from_jiff(start.timestamp()))
+        date.to_zoned(jiff::tz::TimeZone::UTC)
+            .map_or(at, |start| Timestamp::from_jiff(start.timestamp()))
     };
     let first = date.first_of_month();
     let next = first.saturating_add(jiff::Span::new().months(1));
-    Window { start: start_of(first), end: start_of(next) }
+    Window {
+        start: start_of(first),
+        end: start_of(next),
+    }
 }
 
 #[cfg(test)]
@@ -130,9 +137,15 @@ mod tests {
     #[test]
     fn days_and_months_are_those_of_utc() {
         let day = CalendarUnit::Day.window(at("2028-02-29T23:59:59.999Z"));
-        assert_eq!((day.start, day.end), (at("2028-02-29T00:00:00Z"), at("2028-03-01T00:00:00Z")));
+        assert_eq!(
+            (day.start, day.end),
+            (at("2028-02-29T00:00:00Z"), at("2028-03-01T00:00:00Z"))
+        );
         let month = CalendarUnit::Month.window(at("2028-02-29T23:59:59.999Z"));
-        assert_eq!((month.start, month.end), (at("2028-02-01T00:00:00Z"), at("2028-03-01T00:00:00Z")));
+        assert_eq!(
+            (month.start, month.end),
+            (at("2028-02-01T00:00:00Z"), at("2028-03-01T00:00:00Z"))
+        );
         assert!(!month.contains(month.end));
         let before = CalendarUnit::Day.window(at("1969-12-31T12:00:00Z"));
         assert_eq!(before.start, at("1969-12-31T00:00:00Z"));

@@ -47,12 +47,18 @@ const fn is_unreserved(byte: u8) -> bool {
 /// Bytes of a path that stand for themselves (RFC 3986 `pchar` and the slash), escapes aside.
 const fn is_plain(byte: u8) -> bool {
     is_unreserved(byte)
-        || matches!(byte, b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+        || matches!(
+            byte,
+            b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
 }
 
 /// Bytes that browsers send raw and that mean themselves to every server: escaped here.
 const fn is_raw_data(byte: u8) -> bool {
-    matches!(byte, b'"' | b'<' | b'>' | b'[' | b']' | b'^' | b'`' | b'{' | b'|' | b'}')
+    matches!(
+        byte,
+        b'"' | b'<' | b'>' | b'[' | b']' | b'^' | b'`' | b'{' | b'|' | b'}'
+    )
 }
 
 /// The canonical form of a path as it stands in the request line, without query.
@@ -138,7 +144,11 @@ fn check_segments(path: &str) -> Result<(), PathFault> {
 
 fn check_dots(segment: &str) -> Result<(), PathFault> {
     let name = segment.split(';').next().unwrap_or_default();
-    if matches!(name, "." | "..") { Err(PathFault::DotSegment) } else { Ok(()) }
+    if matches!(name, "." | "..") {
+        Err(PathFault::DotSegment)
+    } else {
+        Ok(())
+    }
 }
 
 /// What a server that decodes once, twice or more would see: none of them may find a dot segment or a separator.
@@ -164,7 +174,9 @@ fn decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        if byte == b'%' && let Some(value) = escape_at(bytes, at + 1) {
+        if byte == b'%'
+            && let Some(value) = escape_at(bytes, at + 1)
+        {
             out.push(value);
             at += 3;
         } else {

@@ -42,8 +42,14 @@ impl MasterKey {
     /// # Errors
     /// [`SealError::Sealing`] for secrets of more than 256 GiB.
     pub fn seal(&self, context: &str, secret: &[u8], random: [u8; NONCE]) -> Result<Sealed, SealError> {
-        let payload = Payload { msg: secret, aad: context.as_bytes() };
-        let ciphertext = self.cipher().encrypt(&XNonce::from(random), payload).map_err(|_| SealError::Sealing)?;
+        let payload = Payload {
+            msg: secret,
+            aad: context.as_bytes(),
+        };
+        let ciphertext = self
+            .cipher()
+            .encrypt(&XNonce::from(random), payload)
+            .map_err(|_| SealError::Sealing)?;
         let mut bytes = random.to_vec();
         bytes.extend_from_slice(&ciphertext);
         Ok(Sealed(bytes))
@@ -55,7 +61,10 @@ impl MasterKey {
     /// [`SealError::Refused`] for another key, another object or changed bytes.
     pub fn open(&self, context: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE>().ok_or(SealError::Form)?;
-        let payload = Payload { msg: ciphertext, aad: context.as_bytes() };
+        let payload = Payload {
+            msg: ciphertext,
+            aad: context.as_bytes(),
+        };
         self.cipher()
             .decrypt(&XNonce::from(*nonce), payload)
             .map(Zeroizing::new)
@@ -103,7 +112,10 @@ impl std::str::FromStr for Sealed {
         let digits = text.strip_prefix(VERSION).ok_or(SealError::Form)?.as_bytes();
         let (pairs, rest) = digits.as_chunks::<2>();
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+        let bytes: Option<Vec<u8>> = pairs
+            .iter()
+            .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+            .collect();
         match bytes {
             Some(bytes) if rest.is_empty() && bytes.len() > NONCE => Ok(Self(bytes)),
             _ => Err(SealError::Form),

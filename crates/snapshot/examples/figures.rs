@@ -33,7 +33,12 @@ fn api(id: u128) -> Result<Change, serde_json::Error> {
             path_key: format!("/things{n}/{{id}}/parts/{{part}}"),
         })
         .collect();
-    Ok(Change::UpsertApi(Box::new(ApiRecord { id: ApiId::from_bits(id), spec, operations, upstream_auth: None })))
+    Ok(Change::UpsertApi(Box::new(ApiRecord {
+        id: ApiId::from_bits(id),
+        spec,
+        operations,
+        upstream_auth: None,
+    })))
 }
 
 fn product(id: u128) -> Result<[Change; 2], serde_json::Error> {
@@ -65,7 +70,10 @@ fn consumer(id: u128) -> Change {
             status: SubscriptionStatus::Active,
             grace_until: None,
             cycle: CycleRecord {
-                schedule: Schedule::new(Anchor::at(Timestamp::from_millis(1_793_000_000_000), Zone::UTC), Every::MONTH),
+                schedule: Schedule::new(
+                    Anchor::at(Timestamp::from_millis(1_793_000_000_000), Zone::UTC),
+                    Every::MONTH,
+                ),
                 fixed: Vec::new(),
             },
             created_at: Timestamp::from_millis(1_793_000_000_000),
@@ -98,12 +106,20 @@ fn key(n: u128) -> Change {
 
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 fn look_ups(snapshot: &Snapshot) {
-    let paths: Vec<String> = (0..1_000).map(|n| format!("/api{}/things{}/17/parts/4", n % APIS, n % 97)).collect();
+    let paths: Vec<String> = (0..1_000)
+        .map(|n| format!("/api{}/things{}/17/parts/4", n % APIS, n % 97))
+        .collect();
     let started = Instant::now();
     for path in paths.iter().cycle().take(1_000_000) {
         black_box(snapshot.routes().find("api.example.com", black_box(path), "GET"));
@@ -117,7 +133,11 @@ fn look_ups(snapshot: &Snapshot) {
         .take(1_000_000)
         .filter(|hash| matches!(snapshot.identify(hash, Timestamp::default()), Identity::Known { .. }))
         .count();
-    println!("key of {}: {} ns ({known} known)", snapshot.key_count(), started.elapsed().as_nanos() / ROUNDS);
+    println!(
+        "key of {}: {} ns ({known} known)",
+        snapshot.key_count(),
+        started.elapsed().as_nanos() / ROUNDS
+    );
 }
 
 fn one_key(snapshot: &Snapshot, master: &MasterKey) -> Result<(), Box<dyn std::error::Error>> {
@@ -125,7 +145,11 @@ fn one_key(snapshot: &Snapshot, master: &MasterKey) -> Result<(), Box<dyn std::e
     for n in 0..20 {
         black_box(compile(Some(snapshot), [key(10_000_000 + n)], 2, master)?);
     }
-    println!("one changed key of {}: {} us", snapshot.key_count(), started.elapsed().as_micros() / 20);
+    println!(
+        "one changed key of {}: {} us",
+        snapshot.key_count(),
+        started.elapsed().as_micros() / 20
+    );
     Ok(())
 }
 
@@ -139,7 +163,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     changes.extend((0..100_000).map(key));
     let (before, started) = (resident_kib(), Instant::now());
     let snapshot = compile(None, changes, 1, &master)?;
-    println!("compile 10,000 routes, 1,000 consumers, 100,000 keys: {} ms", started.elapsed().as_millis());
+    println!(
+        "compile 10,000 routes, 1,000 consumers, 100,000 keys: {} ms",
+        started.elapsed().as_millis()
+    );
     println!("resident: {} KiB with the rows, {} KiB before", resident_kib(), before);
     look_ups(&snapshot);
     one_key(&snapshot, &master)?;

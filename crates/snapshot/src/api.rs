@@ -40,7 +40,9 @@ pub struct OpenedHeader {
 
 impl std::fmt::Debug for OpenedHeader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenedHeader").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("OpenedHeader")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,13 +102,22 @@ impl CompiledApi {
             return Err(Fault::NoTarget);
         }
         let operations: Box<[CompiledOperation]> = operations(record)?;
-        let tree = Tree::new(operations.iter().map(|operation| (&*operation.method, &*operation.path_key)))?;
-        let targets = |targets: &[domain::config::Target]| targets.iter().map(CompiledTarget::new).collect::<Result<_, _>>();
+        let tree = Tree::new(
+            operations
+                .iter()
+                .map(|operation| (&*operation.method, &*operation.path_key)),
+        )?;
+        let targets =
+            |targets: &[domain::config::Target]| targets.iter().map(CompiledTarget::new).collect::<Result<_, _>>();
         Ok(Self {
             id: record.id,
             name: spec.name.as_str().into(),
             version: spec.version.as_str().into(),
-            hosts: spec.hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
+            hosts: spec
+                .hosts
+                .iter()
+                .map(|host| host_name(host))
+                .collect::<Result<_, _>>()?,
             base_path: base_path(spec.base_path.as_deref().unwrap_or("/"))?,
             strip_base_path: spec.strip_base_path,
             targets: targets(&spec.upstream.targets)?,
@@ -142,13 +153,28 @@ impl CompiledApi {
     }
 
     /// The operation of a path below the base path.
-    pub(crate) fn route<'a, 'p>(self: &'a Arc<Self>, path: &'p str, segments: &Segments<'_>, method: &str) -> Route<'a, 'p> {
+    pub(crate) fn route<'a, 'p>(
+        self: &'a Arc<Self>,
+        path: &'p str,
+        segments: &Segments<'_>,
+        method: &str,
+    ) -> Route<'a, 'p> {
         let depth = self.base_path.matches('/').count();
         let below = segments.get(depth..).unwrap_or_default();
         // The bare base path becomes `/` once it is stripped, so it is that operation and no other.
         let root = [std::borrow::Cow::Borrowed("")];
-        let below = if below.is_empty() && self.strip_base_path { &root } else { below };
-        let found = |operation| Route::Found(Found { api: self, operation, upstream_path: self.upstream_path(path) });
+        let below = if below.is_empty() && self.strip_base_path {
+            &root
+        } else {
+            below
+        };
+        let found = |operation| {
+            Route::Found(Found {
+                api: self,
+                operation,
+                upstream_path: self.upstream_path(path),
+            })
+        };
         match (self.tree.search(below, method), self.unknown_operations) {
             (Search::Operation(at), _) => found(self.operations.get(at).unwrap_or(&self.unlisted)),
             (Search::Allow(_), UnknownOperations::Pass) => found(&self.unlisted),
@@ -163,13 +189,19 @@ impl CompiledApi {
         }
         // The base path may be spelled in another way in the request (`%40` for `@`), so slashes are counted, not bytes.
         let depth = self.base_path.matches('/').count();
-        path.match_indices('/').nth(depth).and_then(|(at, _)| path.get(at..)).unwrap_or("/")
+        path.match_indices('/')
+            .nth(depth)
+            .and_then(|(at, _)| path.get(at..))
+            .unwrap_or("/")
     }
 
     /// All that was computed, in one order.
     pub(crate) fn dump(&self) -> String {
         let meters: Vec<_> = self.meters.iter().map(|meter| &meter.name).collect();
-        let anonymous = self.anonymous.as_ref().map(|anonymous| (anonymous.plan.version_id, anonymous.plan.dump()));
+        let anonymous = self
+            .anonymous
+            .as_ref()
+            .map(|anonymous| (anonymous.plan.version_id, anonymous.plan.dump()));
         format!(
             "{:?} {:?} {:?} {:?} {meters:?} {anonymous:?}",
             self.base_path, self.hosts, self.targets, self.operations
@@ -193,32 +225,52 @@ fn operations(record: &ApiRecord) -> Result<Box<[CompiledOperation]>, Fault> {
 }
 
 fn base_path(path: &str) -> Result<Box<str>, Fault> {
-    let wrong = |fault| Fault::BasePath { path: path.to_owned(), fault };
+    let wrong = |fault| Fault::BasePath {
+        path: path.to_owned(),
+        fault,
+    };
     Ok(canonical(path).map_err(wrong)?.trim_end_matches('/').into())
 }
 
 fn host_name(host: &str) -> Result<Box<str>, Fault> {
-    if is_host(host) { Ok(host.to_ascii_lowercase().into()) } else { Err(Fault::Host(host.to_owned())) }
+    if is_host(host) {
+        Ok(host.to_ascii_lowercase().into())
+    } else {
+        Err(Fault::Host(host.to_owned()))
+    }
 }
 
 fn key_location(location: &KeyLocation) -> Result<KeyLocation, Fault> {
     if !is_token(&location.header) {
         return Err(Fault::Header(location.header.clone()));
     }
-    Ok(KeyLocation { header: location.header.to_ascii_lowercase(), query: location.query.clone() })
+    Ok(KeyLocation {
+        header: location.header.to_ascii_lowercase(),
+        query: location.query.clone(),
+    })
 }
 
 fn opened(record: &ApiRecord, master: &MasterKey) -> Result<Option<OpenedHeader>, Fault> {
-    let Some(auth) = &record.spec.upstream.auth else { return Ok(None) };
+    let Some(auth) = &record.spec.upstream.auth else {
+        return Ok(None);
+    };
     let sealed = record.upstream_auth.as_ref().ok_or(Fault::NoSecret)?;
-    let value = master.open(&upstream_auth_context(record.id), sealed).map_err(Fault::Secret)?;
+    let value = master
+        .open(&upstream_auth_context(record.id), sealed)
+        .map_err(Fault::Secret)?;
     if !is_token(&auth.header) || !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
         return Err(Fault::Header(auth.header.clone()));
     }
-    Ok(Some(OpenedHeader { name: auth.header.to_ascii_lowercase().into(), value }))
+    Ok(Some(OpenedHeader {
+        name: auth.header.to_ascii_lowercase().into(),
+        value,
+    }))
 }
 
 /// A token of RFC 9110: what names of headers and methods are made of.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

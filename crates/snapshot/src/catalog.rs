@@ -63,12 +63,18 @@ pub(crate) struct Catalog {
 }
 
 fn missing(object: Object, kind: &'static str, name: impl std::fmt::Display) -> Error {
-    Error { object, fault: Fault::Missing(Object::new(kind, name)) }
+    Error {
+        object,
+        fault: Fault::Missing(Object::new(kind, name)),
+    }
 }
 
 impl Catalog {
     pub(crate) fn compile(previous: &Self, rows: Rows, master: &MasterKey) -> Result<Self, Error> {
-        let mut next = Self { rows, ..Self::default() };
+        let mut next = Self {
+            rows,
+            ..Self::default()
+        };
         next.compile_meters(previous)?;
         next.compile_products(previous)?;
         next.compile_plans(previous)?;
@@ -81,11 +87,18 @@ impl Catalog {
         for (id, record) in &self.rows.meters {
             let object = || Object::new("meter", &record.spec.name);
             if !names.insert(&record.spec.name) {
-                return Err(Error { object: object(), fault: Fault::Duplicate(object()) });
+                return Err(Error {
+                    object: object(),
+                    fault: Fault::Duplicate(object()),
+                });
             }
-            let compiled = CompiledMeter::new(record).map_err(|fault| Error { object: object(), fault })?;
+            let compiled = CompiledMeter::new(record).map_err(|fault| Error {
+                object: object(),
+                fault,
+            })?;
             let known = previous.meters.get(id).filter(|known| ***known == compiled);
-            self.meters.insert(*id, known.map_or_else(|| Arc::new(compiled), Arc::clone));
+            self.meters
+                .insert(*id, known.map_or_else(|| Arc::new(compiled), Arc::clone));
         }
         Ok(())
     }
@@ -95,23 +108,36 @@ impl Catalog {
             if let Some(api) = record.apis.iter().find(|api| !self.rows.apis.contains_key(api)) {
                 return Err(missing(Object::new("product", &record.name), "api", api));
             }
-            let known = previous.products.get(id).filter(|known| Arc::ptr_eq(&known.record, record));
-            self.products.insert(*id, known.map_or_else(|| Arc::new(CompiledProduct::new(record)), Arc::clone));
+            let known = previous
+                .products
+                .get(id)
+                .filter(|known| Arc::ptr_eq(&known.record, record));
+            self.products.insert(
+                *id,
+                known.map_or_else(|| Arc::new(CompiledProduct::new(record)), Arc::clone),
+            );
         }
         Ok(())
     }
 
     fn compile_plans(&mut self, previous: &Self) -> Result<(), Error> {
         for (id, record) in &self.rows.plans {
-            let object = || Object::new("plan", format_args!("{} (version {}, {id})", record.name, record.version));
+            let object = || {
+                Object::new(
+                    "plan",
+                    format_args!("{} (version {}, {id})", record.name, record.version),
+                )
+            };
             let product = self.products.get(&record.product);
             let product = product.ok_or_else(|| missing(object(), "product", record.product))?;
-            let same = |known: &&Arc<CompiledPlan>| {
-                Arc::ptr_eq(&known.record, record) && Arc::ptr_eq(&known.product, product)
-            };
+            let same =
+                |known: &&Arc<CompiledPlan>| Arc::ptr_eq(&known.record, record) && Arc::ptr_eq(&known.product, product);
             let plan = match previous.plans.get(id).filter(same) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(CompiledPlan::new(record, product).map_err(|fault| Error { object: object(), fault })?),
+                None => Arc::new(CompiledPlan::new(record, product).map_err(|fault| Error {
+                    object: object(),
+                    fault,
+                })?),
             };
             self.plans.insert(*id, plan);
         }
@@ -126,13 +152,22 @@ impl Catalog {
         let mut routes = Routes::default();
         for (id, record) in &self.rows.apis {
             let meters = wanted.get(id).map(|names| self.meters_named(names)).unwrap_or_default();
-            let around = Surroundings { anonymous: self.anonymous_of(*id)?, meters };
+            let around = Surroundings {
+                anonymous: self.anonymous_of(*id)?,
+                meters,
+            };
             let object = || Object::new("api", &record.spec.name);
-            let api = match previous.routes.apis.get(id).filter(|known| known.is_from(record, &around)) {
+            let api = match previous
+                .routes
+                .apis
+                .get(id)
+                .filter(|known| known.is_from(record, &around))
+            {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(
-                    CompiledApi::new(record, around, master).map_err(|fault| Error { object: object(), fault })?,
-                ),
+                None => Arc::new(CompiledApi::new(record, around, master).map_err(|fault| Error {
+                    object: object(),
+                    fault,
+                })?),
             };
             routes.place(&api)?;
             routes.apis.insert(*id, api);
@@ -142,9 +177,12 @@ impl Catalog {
     }
 
     fn anonymous_of(&self, api: ApiId) -> Result<Option<CompiledAnonymous>, Error> {
-        let Some(record) = self.rows.anonymous.get(&api) else { return Ok(None) };
+        let Some(record) = self.rows.anonymous.get(&api) else {
+            return Ok(None);
+        };
         let plan = self.plans.get(&record.plan_version);
-        let plan = plan.ok_or_else(|| missing(Object::new("anonymous plan", api), "plan version", record.plan_version))?;
+        let plan =
+            plan.ok_or_else(|| missing(Object::new("anonymous plan", api), "plan version", record.plan_version))?;
         Ok(Some(CompiledAnonymous::new(record, plan)))
     }
 
@@ -152,11 +190,20 @@ impl Catalog {
     fn wanted_meters(&self) -> HashMap<ApiId, BTreeSet<&str>> {
         let mut by_product: HashMap<ProductId, BTreeSet<&str>> = HashMap::new();
         for plan in self.plans.values() {
-            by_product.entry(plan.product.id).or_default().extend(plan.meters.iter().map(|meter| &**meter));
+            by_product
+                .entry(plan.product.id)
+                .or_default()
+                .extend(plan.meters.iter().map(|meter| &**meter));
         }
         let mut by_api: HashMap<ApiId, BTreeSet<&str>> = HashMap::new();
         for (product, meters) in by_product {
-            for api in self.rows.products.get(&product).map(|record| record.apis.as_slice()).unwrap_or_default() {
+            for api in self
+                .rows
+                .products
+                .get(&product)
+                .map(|record| record.apis.as_slice())
+                .unwrap_or_default()
+            {
                 by_api.entry(*api).or_default().extend(&meters);
             }
         }
@@ -164,7 +211,11 @@ impl Catalog {
     }
 
     fn meters_named(&self, names: &BTreeSet<&str>) -> Box<[Arc<CompiledMeter>]> {
-        self.meters.values().filter(|meter| names.contains(&*meter.name)).map(Arc::clone).collect()
+        self.meters
+            .values()
+            .filter(|meter| names.contains(&*meter.name))
+            .map(Arc::clone)
+            .collect()
     }
 
     /// All that was computed, one text an object.
@@ -176,7 +227,10 @@ impl Catalog {
         });
         let plans = rows.plans.iter().map(|(id, row)| {
             let compiled = self.plans.get(id).map(|plan| plan.dump());
-            format!("plan {} {compiled:?}", serde_json::to_string(&**row).unwrap_or_default())
+            format!(
+                "plan {} {compiled:?}",
+                serde_json::to_string(&**row).unwrap_or_default()
+            )
         });
         let meters = rows.meters.values().map(|row| format!("meter {row:?}"));
         let products = rows.products.values().map(|row| format!("product {row:?}"));
@@ -220,8 +274,14 @@ impl Routes {
     /// ([`domain::path::canonical`]); `method` is as in the request.
     pub fn find<'a, 'p>(&'a self, host: &str, path: &'p str, method: &str) -> Route<'a, 'p> {
         let segments = segments(path);
-        let named = if self.hosts.is_empty() { None } else { self.base_of(host) };
-        let api = named.and_then(|base| base.longest(&segments)).or_else(|| self.any.longest(&segments));
+        let named = if self.hosts.is_empty() {
+            None
+        } else {
+            self.base_of(host)
+        };
+        let api = named
+            .and_then(|base| base.longest(&segments))
+            .or_else(|| self.any.longest(&segments));
         match api {
             Some(api) => api.route(path, &segments, method),
             None => Route::NoRoute { api: None },
@@ -254,15 +314,22 @@ impl Routes {
         let mut hosts = api.hosts.to_vec();
         hosts.sort();
         hosts.dedup();
-        hosts.into_iter().try_for_each(|host| put(self.hosts.entry(host).or_default(), api))
+        hosts
+            .into_iter()
+            .try_for_each(|host| put(self.hosts.entry(host).or_default(), api))
     }
 }
 
 fn put(root: &mut Base, api: &Arc<CompiledApi>) -> Result<(), Error> {
-    let node = segments(&api.base_path).iter().fold(root, |node, segment| node.below.entry((&**segment).into()).or_default());
+    let node = segments(&api.base_path)
+        .iter()
+        .fold(root, |node, segment| node.below.entry((&**segment).into()).or_default());
     if let Some(other) = &node.api {
         let fault = Fault::SamePlace(other.name.to_string());
-        return Err(Error { object: Object::new("api", &api.name), fault });
+        return Err(Error {
+            object: Object::new("api", &api.name),
+            fault,
+        });
     }
     node.api = Some(Arc::clone(api));
     Ok(())

@@ -87,7 +87,10 @@ fn consumers(
     let catalog = &next.catalog;
     let mut edit = next.consumers.edit();
     if catalog_changed {
-        let stale = next.consumers.iter().filter(|(id, known)| !changes.contains_key(id) && !known.fits(catalog));
+        let stale = next
+            .consumers
+            .iter()
+            .filter(|(id, known)| !changes.contains_key(id) && !known.fits(catalog));
         for (id, known) in stale {
             edit.insert(*id, Arc::new(CompiledConsumer::new(&known.record, catalog)?));
         }
@@ -116,9 +119,17 @@ impl Snapshot {
 
     /// Who a credential belongs to.
     pub fn identify(&self, hash: &KeyHash, now: Timestamp) -> Identity<'_> {
-        let Some(key) = self.keys.by_hash.get(hash) else { return Identity::Unknown };
-        let Some(consumer) = self.consumers.get(&key.consumer) else { return Identity::Unknown };
-        if key.is_expired(now) { Identity::Expired { key, consumer } } else { Identity::Known { key, consumer } }
+        let Some(key) = self.keys.by_hash.get(hash) else {
+            return Identity::Unknown;
+        };
+        let Some(consumer) = self.consumers.get(&key.consumer) else {
+            return Identity::Unknown;
+        };
+        if key.is_expired(now) {
+            Identity::Expired { key, consumer }
+        } else {
+            Identity::Known { key, consumer }
+        }
     }
 
     /// A consumer by its id.
@@ -144,9 +155,17 @@ impl Snapshot {
     /// A sum over all objects and all that was computed of them, whatever the way that led here: equal for equal
     /// states. The revision takes no part. It reads everything; a million keys take seconds.
     pub fn checksum(&self) -> u128 {
-        let keys = self.keys.by_hash.iter().map(|(hash, entry)| format!("key {} {entry:?}", hash.to_hex()));
+        let keys = self
+            .keys
+            .by_hash
+            .iter()
+            .map(|(hash, entry)| format!("key {} {entry:?}", hash.to_hex()));
         let consumers = self.consumers.iter().map(|(_, consumer)| consumer.dump());
-        self.catalog.dump().chain(keys).chain(consumers).fold(0, |sum, text| sum.wrapping_add(digest(&text)))
+        self.catalog
+            .dump()
+            .chain(keys)
+            .chain(consumers)
+            .fold(0, |sum, text| sum.wrapping_add(digest(&text)))
     }
 
     /// How many of the 1,024 shards of keys are shared with another snapshot.

@@ -32,7 +32,11 @@ pub struct CompiledSubscription {
 impl CompiledSubscription {
     /// What the gateway does with its requests now.
     pub fn access(&self, now: Timestamp) -> Access {
-        let grace = if self.grace_until.is_some_and(|until| now < until) { Grace::Running } else { Grace::Over };
+        let grace = if self.grace_until.is_some_and(|until| now < until) {
+            Grace::Running
+        } else {
+            Grace::Over
+        };
         self.status.access(grace)
     }
 }
@@ -59,13 +63,24 @@ impl CompiledConsumer {
         for row in &record.subscriptions {
             let object = || Object::new("subscription", row.id);
             if subscriptions.iter().any(|known| known.id == row.id) {
-                return Err(Error { object: object(), fault: Fault::Duplicate(object()) });
+                return Err(Error {
+                    object: object(),
+                    fault: Fault::Duplicate(object()),
+                });
             }
-            let compiled = subscription(row, catalog).map_err(|fault| Error { object: object(), fault })?;
+            let compiled = subscription(row, catalog).map_err(|fault| Error {
+                object: object(),
+                fault,
+            })?;
             subscriptions.push(Arc::new(compiled));
         }
         subscriptions.sort_by_key(|subscription| {
-            (rank(subscription.status), subscription.plan.product.priority, subscription.created_at, subscription.id)
+            (
+                rank(subscription.status),
+                subscription.plan.product.priority,
+                subscription.created_at,
+                subscription.id,
+            )
         });
         Ok(Self {
             id: record.id,
@@ -100,7 +115,15 @@ impl CompiledConsumer {
         let subscriptions: Vec<_> = self
             .subscriptions
             .iter()
-            .map(|one| (one.id, one.plan.version_id, &one.plan.name, one.plan.product.priority, one.cycle.stamp()))
+            .map(|one| {
+                (
+                    one.id,
+                    one.plan.version_id,
+                    &one.plan.name,
+                    one.plan.product.priority,
+                    one.cycle.stamp(),
+                )
+            })
             .collect();
         format!("consumer {:?} {subscriptions:?}", self.record)
     }

@@ -16,7 +16,10 @@ pub struct Object {
 
 impl Object {
     pub(crate) fn new(kind: &'static str, name: impl std::fmt::Display) -> Self {
-        Self { kind, name: format!("{name}") }
+        Self {
+            kind,
+            name: format!("{name}"),
+        }
     }
 }
 

@@ -50,15 +50,27 @@ impl Feed {
     pub fn new(first: Snapshot) -> (Publisher, Self) {
         let (sender, receiver) = watch::channel(0);
         let current = ArcSwap::from_pointee(first);
-        let shared = Arc::new(Shared { current, generation: AtomicU64::new(0), changed: receiver });
-        let publisher = Publisher { shared: Arc::clone(&shared), changed: sender, reaper: start_reaper() };
+        let shared = Arc::new(Shared {
+            current,
+            generation: AtomicU64::new(0),
+            changed: receiver,
+        });
+        let publisher = Publisher {
+            shared: Arc::clone(&shared),
+            changed: sender,
+            reaper: start_reaper(),
+        };
         (publisher, Self(shared))
     }
 
     /// A reader for one thread.
     pub fn reader(&self) -> Reader {
         let generation = self.0.generation.load(Ordering::Acquire);
-        Reader { cached: self.0.current.load_full(), generation, shared: Arc::clone(&self.0) }
+        Reader {
+            cached: self.0.current.load_full(),
+            generation,
+            shared: Arc::clone(&self.0),
+        }
     }
 
     /// The current snapshot, for who asks rarely.
@@ -68,7 +80,10 @@ impl Feed {
 
     /// A waiter for the next publications.
     pub fn changes(&self) -> Changes {
-        Changes { receiver: self.0.changed.clone(), shared: Arc::clone(&self.0) }
+        Changes {
+            receiver: self.0.changed.clone(),
+            shared: Arc::clone(&self.0),
+        }
     }
 }
 

@@ -33,7 +33,11 @@ impl KeyEntry {
             mode: record.mode,
             consumer: record.consumer,
             expires_at: record.expires_at,
-            products: if record.products.is_empty() { None } else { Some(record.products.as_slice().into()) },
+            products: if record.products.is_empty() {
+                None
+            } else {
+                Some(record.products.as_slice().into())
+            },
         }
     }
 
@@ -82,7 +86,10 @@ impl Keys {
         let in_force = |record: &&KeyRecord| !record.revoked;
         // All that go, go first: a hash may move from one credential to another in one batch.
         for (id, record) in changes {
-            let stays = record.as_ref().filter(in_force).is_some_and(|record| by_id.get(id) == Some(&record.hash));
+            let stays = record
+                .as_ref()
+                .filter(in_force)
+                .is_some_and(|record| by_id.get(id) == Some(&record.hash));
             if stays {
                 continue;
             }
@@ -91,15 +98,23 @@ impl Keys {
             }
         }
         for (id, record) in changes {
-            let Some(record) = record.as_ref().filter(in_force) else { continue };
+            let Some(record) = record.as_ref().filter(in_force) else {
+                continue;
+            };
             let replaced = by_hash.insert(record.hash, KeyEntry::new(record));
             if let Some(other) = replaced.filter(|other| other.credential != *id) {
                 let (first, second) = (other.credential.min(*id), other.credential.max(*id));
                 let fault = Fault::Duplicate(Object::new("key", first));
-                return Err(Error { object: Object::new("key", second), fault });
+                return Err(Error {
+                    object: Object::new("key", second),
+                    fault,
+                });
             }
             by_id.insert(*id, record.hash);
         }
-        Ok(Self { by_hash: by_hash.done(), by_id: by_id.done() })
+        Ok(Self {
+            by_hash: by_hash.done(),
+            by_id: by_id.done(),
+        })
     }
 }

@@ -48,7 +48,11 @@ impl CompiledMeter {
         Ok(Self {
             name: spec.name.as_str().into(),
             reading,
-            statuses: filter.status.iter().map(|text| statuses(text)).collect::<Result<_, _>>()?,
+            statuses: filter
+                .status
+                .iter()
+                .map(|text| statuses(text))
+                .collect::<Result<_, _>>()?,
             operations: filter.operations.into_iter().map(Into::into).collect(),
         })
     }
@@ -66,17 +70,28 @@ impl CompiledMeter {
 
 fn tokens(pointer: &str) -> Result<Box<[Box<str>]>, Fault> {
     let rest = pointer.strip_prefix('/').ok_or(Fault::MeterValue)?;
-    Ok(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~").into()).collect())
+    Ok(rest
+        .split('/')
+        .map(|token| token.replace("~1", "/").replace("~0", "~").into())
+        .collect())
 }
 
 fn statuses(text: &str) -> Result<(u16, u16), Fault> {
     let wrong = || Fault::Status(text.to_owned());
     if let Some(class) = text.strip_suffix("xx") {
         let class: u16 = class.parse().map_err(|_| wrong())?;
-        return if (1..=5).contains(&class) { Ok((class * 100, class * 100 + 99)) } else { Err(wrong()) };
+        return if (1..=5).contains(&class) {
+            Ok((class * 100, class * 100 + 99))
+        } else {
+            Err(wrong())
+        };
     }
     let status: u16 = text.parse().map_err(|_| wrong())?;
-    if (100..=599).contains(&status) { Ok((status, status)) } else { Err(wrong()) }
+    if (100..=599).contains(&status) {
+        Ok((status, status))
+    } else {
+        Err(wrong())
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +109,11 @@ mod tests {
 
     #[test]
     fn json_pointers_are_unescaped() {
-        let read: Vec<_> = tokens("/usage/a~1b~01").unwrap().iter().map(ToString::to_string).collect();
+        let read: Vec<_> = tokens("/usage/a~1b~01")
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(read, ["usage", "a/b~1"]);
         assert!(tokens("usage").is_err());
     }

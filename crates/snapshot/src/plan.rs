@@ -82,10 +82,17 @@ pub struct CompiledPlan {
 impl CompiledPlan {
     pub(crate) fn new(record: &Arc<PlanVersionRecord>, product: &Arc<CompiledProduct>) -> Result<Self, Fault> {
         let understood = understand(record)?;
-        let limits: Box<[EnforcedLimit]> =
-            understood.iter().map(|limit| enforced(limit, &record.priced)).collect::<Result<_, _>>()?;
-        let all = (0..limits.len()).map(|at| u16::try_from(at).map_err(|_| Fault::TooMany)).collect::<Result<_, _>>()?;
-        let names: BTreeSet<&str> = understood.iter().flat_map(|limit| limit.operations.iter().map(String::as_str)).collect();
+        let limits: Box<[EnforcedLimit]> = understood
+            .iter()
+            .map(|limit| enforced(limit, &record.priced))
+            .collect::<Result<_, _>>()?;
+        let all = (0..limits.len())
+            .map(|at| u16::try_from(at).map_err(|_| Fault::TooMany))
+            .collect::<Result<_, _>>()?;
+        let names: BTreeSet<&str> = understood
+            .iter()
+            .flat_map(|limit| limit.operations.iter().map(String::as_str))
+            .collect();
         Ok(Self {
             version_id: record.id,
             plan_id: record.plan,
@@ -116,7 +123,10 @@ impl CompiledPlan {
     pub(crate) fn dump(&self) -> String {
         let mut named: Vec<_> = self.named.iter().collect();
         named.sort_by_key(|(name, _)| *name);
-        format!("{:?} {:?} {:?} {:?} {named:?}", self.limits, self.meters, self.general, self.product.id)
+        format!(
+            "{:?} {:?} {:?} {:?} {named:?}",
+            self.limits, self.meters, self.general, self.product.id
+        )
     }
 }
 
@@ -133,7 +143,11 @@ pub struct CompiledAnonymous {
 
 impl CompiledAnonymous {
     pub(crate) fn new(record: &AnonymousRecord, plan: &Arc<CompiledPlan>) -> Self {
-        Self { plan: Arc::clone(plan), by: record.by, cycle: UsageCycle::utc_months() }
+        Self {
+            plan: Arc::clone(plan),
+            by: record.by,
+            cycle: UsageCycle::utc_months(),
+        }
     }
 }
 
@@ -154,11 +168,19 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 fn enforced(limit: &Limit, priced: &[PricedMeter]) -> Result<EnforcedLimit, Fault> {
     let rule = match &limit.rule {
-        Rule::Rate { requests, per, algorithm, burst } => rate(*requests, *per, *algorithm, *burst),
+        Rule::Rate {
+            requests,
+            per,
+            algorithm,
+            burst,
+        } => rate(*requests, *per, *algorithm, *burst),
         Rule::Quota(quota) => quota_rule(quota, priced)?,
         Rule::Concurrency { max } => EnforcedRule::Concurrency { max: *max },
     };
-    Ok(EnforcedLimit { key: limit.key.as_str().into(), rule })
+    Ok(EnforcedLimit {
+        key: limit.key.as_str().into(),
+        rule,
+    })
 }
 
 fn rate(requests: u64, per: Per, algorithm: Algorithm, burst: u64) -> EnforcedRule {
@@ -166,22 +188,48 @@ fn rate(requests: u64, per: Per, algorithm: Algorithm, burst: u64) -> EnforcedRu
         Per::Second => SECOND_NS,
         Per::Minute => 60 * SECOND_NS,
         Per::Hour => 3_600 * SECOND_NS,
-        Per::Day => return EnforcedRule::Calendar { requests, unit: CalendarUnit::Day },
+        Per::Day => {
+            return EnforcedRule::Calendar {
+                requests,
+                unit: CalendarUnit::Day,
+            };
+        }
         // A rate per period does not exist: `understand` reads it as a quota.
-        Per::Month | Per::Period => return EnforcedRule::Calendar { requests, unit: CalendarUnit::Month },
+        Per::Month | Per::Period => {
+            return EnforcedRule::Calendar {
+                requests,
+                unit: CalendarUnit::Month,
+            };
+        }
     };
     match algorithm {
         Algorithm::FixedWindow => EnforcedRule::Fixed { requests, window_ns },
-        Algorithm::TokenBucket => EnforcedRule::Bucket { requests, window_ns, burst },
+        Algorithm::TokenBucket => EnforcedRule::Bucket {
+            requests,
+            window_ns,
+            burst,
+        },
     }
 }
 
 fn quota_rule(quota: &Quota, priced: &[PricedMeter]) -> Result<EnforcedRule, Fault> {
-    let included = || priced.iter().find(|priced| priced.meter == quota.meter).and_then(|priced| priced.included);
-    let max = quota.max.or_else(included).ok_or_else(|| Fault::NoMaximum(quota.meter.clone()))?;
+    let included = || {
+        priced
+            .iter()
+            .find(|priced| priced.meter == quota.meter)
+            .and_then(|priced| priced.included)
+    };
+    let max = quota
+        .max
+        .or_else(included)
+        .ok_or_else(|| Fault::NoMaximum(quota.meter.clone()))?;
     Ok(EnforcedRule::Quota {
         meter: quota.meter.as_str().into(),
-        of: if quota.meter == REQUESTS { QuotaOf::Requests } else { QuotaOf::Quantities },
+        of: if quota.meter == REQUESTS {
+            QuotaOf::Requests
+        } else {
+            QuotaOf::Quantities
+        },
         max,
         ceiling: quota.ceiling(max),
     })
@@ -196,13 +244,18 @@ fn meters(limits: &[EnforcedLimit], priced: &[PricedMeter]) -> BTreeSet<Box<str>
         | EnforcedRule::Concurrency { .. } => None,
     });
     let priced = priced.iter().map(|priced| priced.meter.as_str());
-    counted.chain(priced).filter(|meter| *meter != REQUESTS).map(Into::into).collect()
+    counted
+        .chain(priced)
+        .filter(|meter| *meter != REQUESTS)
+        .map(Into::into)
+        .collect()
 }
 
 impl OperationLimits {
     fn new(understood: &[Limit], limits: &[EnforcedLimit], operation: Option<&str>) -> Self {
         let covers = |limit: &Limit| {
-            limit.operations.is_empty() || operation.is_some_and(|name| limit.operations.iter().any(|known| known == name))
+            limit.operations.is_empty()
+                || operation.is_some_and(|name| limit.operations.iter().any(|known| known == name))
         };
         let applies: Box<[u16]> = understood
             .iter()
@@ -210,23 +263,41 @@ impl OperationLimits {
             .filter(|(_, limit)| covers(limit))
             .filter_map(|(at, _)| u16::try_from(at).ok())
             .collect();
-        let policies: Vec<String> =
-            applies.iter().filter_map(|at| limits.get(usize::from(*at))).filter_map(policy_of).collect();
-        Self { policy_header: policies.join(", ").into(), applies }
+        let policies: Vec<String> = applies
+            .iter()
+            .filter_map(|at| limits.get(usize::from(*at)))
+            .filter_map(policy_of)
+            .collect();
+        Self {
+            policy_header: policies.join(", ").into(),
+            applies,
+        }
     }
 }
 
 /// One policy of `RateLimit-Policy` (IETF draft): its name, quota and window in seconds where that never varies.
 fn policy_of(limit: &EnforcedLimit) -> Option<String> {
     let (quota, window) = match limit.rule {
-        EnforcedRule::Bucket { requests, window_ns, burst } => {
+        EnforcedRule::Bucket {
+            requests,
+            window_ns,
+            burst,
+        } => {
             let fill = u128::from(window_ns) * u128::from(burst) / u128::from(requests.max(1));
             (burst, Some(fill.div_ceil(u128::from(SECOND_NS))))
         }
         EnforcedRule::Fixed { requests, window_ns } => (requests, Some(u128::from(window_ns / SECOND_NS))),
-        EnforcedRule::Calendar { requests, unit: CalendarUnit::Day } => (requests, Some(86_400)),
-        EnforcedRule::Calendar { requests, unit: CalendarUnit::Month } => (requests, None),
-        EnforcedRule::Quota { ceiling: Some(ceiling), .. } => (ceiling, None),
+        EnforcedRule::Calendar {
+            requests,
+            unit: CalendarUnit::Day,
+        } => (requests, Some(86_400)),
+        EnforcedRule::Calendar {
+            requests,
+            unit: CalendarUnit::Month,
+        } => (requests, None),
+        EnforcedRule::Quota {
+            ceiling: Some(ceiling), ..
+        } => (ceiling, None),
         EnforcedRule::Quota { ceiling: None, .. } | EnforcedRule::Concurrency { .. } => return None,
     };
     let mut text = format!("\"{}\";q={quota}", printable(&limit.key));
@@ -239,5 +310,13 @@ fn policy_of(limit: &EnforcedLimit) -> Option<String> {
 
 /// A limit's key as the string of a structured field (RFC 9651): whatever that cannot hold becomes `_`.
 pub(crate) fn printable(key: &str) -> String {
-    key.chars().map(|letter| if matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\') { letter } else { '_' }).collect()
+    key.chars()
+        .map(|letter| {
+            if matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\') {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }

@@ -79,7 +79,10 @@ impl Tree {
             if template.segments.len() > MAX_SEGMENTS {
                 return Err(Fault::TooDeep(path_key.to_owned()));
             }
-            let leaf = template.segments.into_iter().fold(0, |node, segment| tree.child(node, segment));
+            let leaf = template
+                .segments
+                .into_iter()
+                .fold(0, |node, segment| tree.child(node, segment));
             let methods = &mut tree.0[leaf].methods;
             // Operations that fall together share one route: the first.
             if !methods.iter().any(|(known, _)| **known == *method) {
@@ -87,7 +90,8 @@ impl Tree {
             }
         }
         for node in &mut tree.0 {
-            node.mixed.sort_by_key(|(segment, _)| std::cmp::Reverse(text_length(segment)));
+            node.mixed
+                .sort_by_key(|(segment, _)| std::cmp::Reverse(text_length(segment)));
         }
         Ok(tree)
     }
@@ -100,7 +104,11 @@ impl Tree {
             Segment::Literal(text) => *at.literals.entry(text.into()).or_insert(next),
             Segment::Param(_) => *at.param.get_or_insert(next),
             Segment::Mixed(_) => {
-                let known = at.mixed.iter().find(|(known, _)| *known == segment).map(|(_, child)| *child);
+                let known = at
+                    .mixed
+                    .iter()
+                    .find(|(known, _)| *known == segment)
+                    .map(|(_, child)| *child);
                 known.unwrap_or_else(|| {
                     at.mixed.push((segment, next));
                     next
@@ -115,7 +123,10 @@ impl Tree {
 
     pub(crate) fn search(&self, segments: &[Cow<'_, str>], method: &str) -> Search<'_> {
         let mut allow = Vec::new();
-        let found = self.0.first().and_then(|root| self.descend(root, segments, method, &mut allow));
+        let found = self
+            .0
+            .first()
+            .and_then(|root| self.descend(root, segments, method, &mut allow));
         if let Some(operation) = found {
             return Search::Operation(operation);
         }
@@ -142,7 +153,11 @@ impl Tree {
             return found;
         };
         let literal = node.literals.get(&**segment).copied();
-        let mixed = node.mixed.iter().filter(|(known, _)| known.matches(segment)).map(|(_, child)| *child);
+        let mixed = node
+            .mixed
+            .iter()
+            .filter(|(known, _)| known.matches(segment))
+            .map(|(_, child)| *child);
         let param = node.param.filter(|_| !segment.is_empty());
         literal
             .into_iter()
@@ -154,7 +169,12 @@ impl Tree {
 }
 
 fn listed(node: &Node, method: &str) -> Option<usize> {
-    let of = |method: &str| node.methods.iter().find(|(known, _)| **known == *method).map(|(_, operation)| *operation);
+    let of = |method: &str| {
+        node.methods
+            .iter()
+            .find(|(known, _)| **known == *method)
+            .map(|(_, operation)| *operation)
+    };
     of(method).or_else(|| if method == "HEAD" { of("GET") } else { None })
 }
 
@@ -178,7 +198,10 @@ fn as_compared(segment: Segment) -> Segment {
 
 fn text_length(segment: &Segment) -> usize {
     let Segment::Mixed(parts) = segment else { return 0 };
-    parts.iter().map(|part| if let Part::Text(text) = part { text.len() } else { 0 }).sum()
+    parts
+        .iter()
+        .map(|part| if let Part::Text(text) = part { text.len() } else { 0 })
+        .sum()
 }
 
 /// The decoded segments of a canonical path.

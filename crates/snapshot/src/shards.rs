@@ -47,7 +47,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
 
     /// How many shards are the very same in another map.
     pub(crate) fn shared_with(&self, other: &Self) -> usize {
-        self.0.iter().zip(other.0.iter()).filter(|(one, two)| Arc::ptr_eq(one, two)).count()
+        self.0
+            .iter()
+            .zip(other.0.iter())
+            .filter(|(one, two)| Arc::ptr_eq(one, two))
+            .count()
     }
 }
 
@@ -66,7 +70,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Edit<K, V> {
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let shard = self.0.get_mut(shard_of(key))?;
-        if shard.contains_key(key) { Arc::make_mut(shard).remove(key) } else { None }
+        if shard.contains_key(key) {
+            Arc::make_mut(shard).remove(key)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn done(self) -> Shards<K, V> {

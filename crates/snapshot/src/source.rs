@@ -100,7 +100,14 @@ pub struct PricedMeter {
 
 /// What the gateway needs to know of a price.
 pub fn priced_meters(price: &Price) -> Vec<PricedMeter> {
-    price.usage.iter().map(|usage| PricedMeter { meter: usage.meter.clone(), included: usage.included }).collect()
+    price
+        .usage
+        .iter()
+        .map(|usage| PricedMeter {
+            meter: usage.meter.clone(),
+            included: usage.included,
+        })
+        .collect()
 }
 
 /// The plan of callers without a credential; at most one an API.

@@ -45,9 +45,21 @@ fn parse(target: &Target) -> Option<CompiledTarget> {
         None => default_port,
         Some(port) => port.parse().ok().filter(|port| *port > 0)?,
     };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_ascii_lowercase();
-    let written = if host.starts_with('[') { format!("[{bare}]") } else { bare.clone() };
-    let authority = if port == default_port { written } else { format!("{written}:{port}") };
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+        .to_ascii_lowercase();
+    let written = if host.starts_with('[') {
+        format!("[{bare}]")
+    } else {
+        bare.clone()
+    };
+    let authority = if port == default_port {
+        written
+    } else {
+        format!("{written}:{port}")
+    };
     let path = if path.is_empty() { "/" } else { path };
     let prefix = domain::path::canonical(path).ok()?;
     Some(CompiledTarget {
@@ -81,14 +93,20 @@ fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
             None => None,
         };
     }
-    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let (host, port) = authority
+        .split_once(':')
+        .map_or((authority, None), |(host, port)| (host, Some(port)));
     is_host(host).then_some((host, port))
 }
 
 /// A name of letters, digits, dots, hyphens and underscores, or an IPv4 address.
 pub(crate) fn is_host(host: &str) -> bool {
     let label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     host.len() <= 253 && host.split('.').all(label)
 }
@@ -98,8 +116,19 @@ mod tests {
     use super::*;
 
     fn parsed(url: &str) -> Option<(Scheme, String, u16, String, String)> {
-        let target = CompiledTarget::new(&Target { url: url.to_owned(), weight: 1 }).ok()?;
-        let CompiledTarget { scheme, host, port, authority, prefix, .. } = target;
+        let target = CompiledTarget::new(&Target {
+            url: url.to_owned(),
+            weight: 1,
+        })
+        .ok()?;
+        let CompiledTarget {
+            scheme,
+            host,
+            port,
+            authority,
+            prefix,
+            ..
+        } = target;
         Some((scheme, host.into(), port, authority.into(), prefix.into()))
     }
 
@@ -108,17 +137,40 @@ mod tests {
         let parts = |scheme, host: &str, port, authority: &str, prefix: &str| {
             Some((scheme, host.to_owned(), port, authority.to_owned(), prefix.to_owned()))
         };
-        assert_eq!(parsed("http://127.0.0.1:9001"), parts(Scheme::Http, "127.0.0.1", 9001, "127.0.0.1:9001", ""));
-        assert_eq!(parsed("HTTPS://Api.Example.com/v1/"), parts(Scheme::Https, "api.example.com", 443, "api.example.com", "/v1"));
+        assert_eq!(
+            parsed("http://127.0.0.1:9001"),
+            parts(Scheme::Http, "127.0.0.1", 9001, "127.0.0.1:9001", "")
+        );
+        assert_eq!(
+            parsed("HTTPS://Api.Example.com/v1/"),
+            parts(Scheme::Https, "api.example.com", 443, "api.example.com", "/v1")
+        );
         assert_eq!(parsed("http://[::1]:80/"), parts(Scheme::Http, "::1", 80, "[::1]", ""));
-        assert_eq!(parsed("http://[::1]:8080"), parts(Scheme::Http, "::1", 8080, "[::1]:8080", ""));
+        assert_eq!(
+            parsed("http://[::1]:8080"),
+            parts(Scheme::Http, "::1", 8080, "[::1]:8080", "")
+        );
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
         for url in [
-            "", "127.0.0.1", "ftp://a", "http://", "http://a b", "http://user@a", "http://a:0", "http://a:99999", "http://a:",
-            "http://[::1", "http://[::1]x", "http://[x]:1", "http://a/../b", "http://a?x", "http://a/#x", "http://a..b",
+            "",
+            "127.0.0.1",
+            "ftp://a",
+            "http://",
+            "http://a b",
+            "http://user@a",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:",
+            "http://[::1",
+            "http://[::1]x",
+            "http://[x]:1",
+            "http://a/../b",
+            "http://a?x",
+            "http://a/#x",
+            "http://a..b",
         ] {
             assert_eq!(parsed(url), None, "{url}");
         }

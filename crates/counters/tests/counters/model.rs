@@ -24,7 +24,13 @@ enum Op {
     /// Both clocks move.
     Step { mono_ms: u64, wall_ms: i64 },
     /// The plan's numbers change.
-    Edit { rate: u64, burst: u64, window: u64, quota: u64, concurrency: u64 },
+    Edit {
+        rate: u64,
+        burst: u64,
+        window: u64,
+        quota: u64,
+        concurrency: u64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -59,7 +65,14 @@ impl Numbers {
             tokens(self.quota, Some(self.quota)),
             concurrency(self.concurrency),
         ];
-        Plan::with_cycle(limits, cycle("2026-01-31T00:00:00Z", "America/New_York", Every::new(2, domain::period::Unit::Day).unwrap()))
+        Plan::with_cycle(
+            limits,
+            cycle(
+                "2026-01-31T00:00:00Z",
+                "America/New_York",
+                Every::new(2, domain::period::Unit::Day).unwrap(),
+            ),
+        )
     }
 }
 
@@ -124,7 +137,11 @@ impl Model {
         *self.days.entry(day).or_default() += 1;
         *self.periods.entry(period).or_default() += 1;
         self.in_flight += 1;
-        Some(Ticket { fixed_start, day, period })
+        Some(Ticket {
+            fixed_start,
+            day,
+            period,
+        })
     }
 
     fn end(&mut self, numbers: Numbers, ticket: Ticket, kept_tokens: Option<i64>) {
@@ -170,7 +187,10 @@ impl Run {
     }
 
     fn admit(&mut self, late_ms: i64) {
-        let now = Times { wall: self.now.wall.plus_millis(-late_ms), ..self.now };
+        let now = Times {
+            wall: self.now.wall.plus_millis(-late_ms),
+            ..self.now
+        };
         let windows = self.windows(now.wall);
         let admitted = self.cell.admit(&self.plan.admission(), now);
         let expected = self.model.admit(self.numbers, now, windows);
@@ -187,13 +207,18 @@ impl Run {
         match *op {
             Op::Admit { late_ms } => self.admit(late_ms),
             Op::Settle { which, billed, tokens } => {
-                let Some((reservation, ticket)) = self.take(which) else { return };
+                let Some((reservation, ticket)) = self.take(which) else {
+                    return;
+                };
                 let outcome = if billed { Billable::Yes } else { Billable::No };
                 reservation.settle(outcome, &used(&tokens.to_string()));
-                self.model.end(self.numbers, ticket, billed.then_some(i64::from(tokens)));
+                self.model
+                    .end(self.numbers, ticket, billed.then_some(i64::from(tokens)));
             }
             Op::Drop { which } => {
-                let Some((reservation, ticket)) = self.take(which) else { return };
+                let Some((reservation, ticket)) = self.take(which) else {
+                    return;
+                };
                 drop(reservation);
                 self.model.end(self.numbers, ticket, None);
             }
@@ -201,8 +226,20 @@ impl Run {
                 self.now.mono_ns += mono_ms * 1_000_000;
                 self.now.wall = self.now.wall.plus_millis(wall_ms);
             }
-            Op::Edit { rate, burst, window, quota, concurrency } => {
-                self.numbers = Numbers { rate, burst, window, quota, concurrency };
+            Op::Edit {
+                rate,
+                burst,
+                window,
+                quota,
+                concurrency,
+            } => {
+                self.numbers = Numbers {
+                    rate,
+                    burst,
+                    window,
+                    quota,
+                    concurrency,
+                };
                 self.plan = self.numbers.plan();
                 self.plan.revision += 1;
             }
@@ -215,7 +252,11 @@ impl Run {
         let found: Vec<String> = view.iter().map(|view| view.used.to_string()).collect();
         assert_eq!(found, self.model.used(self.numbers, self.windows(self.now.wall)));
         let tightest = self.cell.tightest(&self.plan.admission(), self.now).unwrap();
-        let least = view.iter().filter(|view| view.resets_at.is_some()).map(|view| view.remaining).min();
+        let least = view
+            .iter()
+            .filter(|view| view.resets_at.is_some())
+            .map(|view| view.remaining)
+            .min();
         assert_eq!(least, Some(domain::quantity::Quantity::from_units(tightest.remaining)));
     }
 }

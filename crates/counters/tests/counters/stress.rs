@@ -9,7 +9,10 @@ const THREADS: u64 = 8;
 const MAX: u64 = 10_000;
 
 fn now(mono_ns: u64) -> Times {
-    Times { mono_ns, wall: at("2026-02-01T00:00:00Z") }
+    Times {
+        mono_ns,
+        wall: at("2026-02-01T00:00:00Z"),
+    }
 }
 
 static CLOCK_NS: AtomicU64 = AtomicU64::new(0);
@@ -27,7 +30,10 @@ impl Tally {
             Ok(reservation) => reservation,
             Err(refused) => return assert_refusal(&refused),
         };
-        assert!(self.in_flight.fetch_add(1, Ordering::SeqCst) < 5, "above the concurrency");
+        assert!(
+            self.in_flight.fetch_add(1, Ordering::SeqCst) < 5,
+            "above the concurrency"
+        );
         if outcome == Billable::No {
             std::thread::yield_now();
         } else {
@@ -62,7 +68,11 @@ fn hammer(cell: &Arc<Cell>, plan: &Plan, calls: u64, flaky: bool) -> u64 {
 }
 
 fn plan() -> Plan {
-    let rate = domain::enforce::EnforcedRule::Bucket { requests: 500_000, window_ns: 1_000_000_000, burst: 400 };
+    let rate = domain::enforce::EnforcedRule::Bucket {
+        requests: 500_000,
+        window_ns: 1_000_000_000,
+        burst: 400,
+    };
     Plan::new(vec![limit("requests/second", rate), quota(MAX), concurrency(5)])
 }
 

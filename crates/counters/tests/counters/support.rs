@@ -15,13 +15,20 @@ pub(crate) fn at(text: &str) -> Timestamp {
 }
 
 pub(crate) fn times(mono_ns: u64, wall: &str) -> Times {
-    Times { mono_ns, wall: at(wall) }
+    Times {
+        mono_ns,
+        wall: at(wall),
+    }
 }
 
 pub(crate) fn cycle(anchor: &str, zone: &str, every: Every) -> UsageCycle {
     let zone: Zone = zone.parse().unwrap();
     let schedule = Schedule::new(Anchor::at(at(anchor), zone), every);
-    UsageCycle::new(CycleRecord { schedule, fixed: Vec::new() }).unwrap()
+    UsageCycle::new(CycleRecord {
+        schedule,
+        fixed: Vec::new(),
+    })
+    .unwrap()
 }
 
 pub(crate) fn limit(key: &str, rule: EnforcedRule) -> EnforcedLimit {
@@ -29,24 +36,56 @@ pub(crate) fn limit(key: &str, rule: EnforcedRule) -> EnforcedLimit {
 }
 
 pub(crate) fn bucket(requests: u64, burst: u64) -> EnforcedLimit {
-    limit("requests/second", EnforcedRule::Bucket { requests, window_ns: SECOND, burst })
+    limit(
+        "requests/second",
+        EnforcedRule::Bucket {
+            requests,
+            window_ns: SECOND,
+            burst,
+        },
+    )
 }
 
 pub(crate) fn minute(requests: u64) -> EnforcedLimit {
-    limit("requests/minute", EnforcedRule::Fixed { requests, window_ns: 60 * SECOND })
+    limit(
+        "requests/minute",
+        EnforcedRule::Fixed {
+            requests,
+            window_ns: 60 * SECOND,
+        },
+    )
 }
 
 pub(crate) fn day(requests: u64) -> EnforcedLimit {
-    limit("requests/day", EnforcedRule::Calendar { requests, unit: CalendarUnit::Day })
+    limit(
+        "requests/day",
+        EnforcedRule::Calendar {
+            requests,
+            unit: CalendarUnit::Day,
+        },
+    )
 }
 
 pub(crate) fn quota(max: u64) -> EnforcedLimit {
-    let rule = EnforcedRule::Quota { meter: "requests".into(), of: QuotaOf::Requests, max, ceiling: Some(max) };
+    let rule = EnforcedRule::Quota {
+        meter: "requests".into(),
+        of: QuotaOf::Requests,
+        max,
+        ceiling: Some(max),
+    };
     limit("requests/period", rule)
 }
 
 pub(crate) fn tokens(max: u64, ceiling: Option<u64>) -> EnforcedLimit {
-    limit("tokens/period", EnforcedRule::Quota { meter: "tokens".into(), of: QuotaOf::Quantities, max, ceiling })
+    limit(
+        "tokens/period",
+        EnforcedRule::Quota {
+            meter: "tokens".into(),
+            of: QuotaOf::Quantities,
+            max,
+            ceiling,
+        },
+    )
 }
 
 pub(crate) fn concurrency(max: u64) -> EnforcedLimit {
@@ -55,7 +94,11 @@ pub(crate) fn concurrency(max: u64) -> EnforcedLimit {
 
 pub(crate) fn used(quantity: &str) -> Vec<MeterValue> {
     let quantity: Quantity = quantity.parse().unwrap();
-    vec![MeterValue { meter: "tokens".to_owned(), quantity, missing: false }]
+    vec![MeterValue {
+        meter: "tokens".to_owned(),
+        quantity,
+        missing: false,
+    }]
 }
 
 /// All limits apply, with weight 1.
@@ -73,10 +116,21 @@ impl Plan {
 
     pub(crate) fn with_cycle(limits: Vec<EnforcedLimit>, cycle: UsageCycle) -> Self {
         let all = (0..u16::try_from(limits.len()).unwrap()).collect();
-        Self { limits, all, cycle, revision: 1 }
+        Self {
+            limits,
+            all,
+            cycle,
+            revision: 1,
+        }
     }
 
     pub(crate) fn admission(&self) -> Admission<'_> {
-        Admission { limits: &self.limits, applies: &self.all, cycle: &self.cycle, revision: self.revision, weight: 1 }
+        Admission {
+            limits: &self.limits,
+            applies: &self.all,
+            cycle: &self.cycle,
+            revision: self.revision,
+            weight: 1,
+        }
     }
 }

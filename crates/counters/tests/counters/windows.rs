@@ -7,16 +7,17 @@ use domain::key::Mode;
 use domain::period::Every;
 use domain::quantity::Quantity;
 
-use crate::support::{
-    Plan, SECOND, at, bucket, concurrency, cycle, day, limit, minute, quota, times, tokens, used,
-};
+use crate::support::{Plan, SECOND, at, bucket, concurrency, cycle, day, limit, minute, quota, times, tokens, used};
 
 fn cell() -> Arc<Cell> {
     Arc::default()
 }
 
 fn used_of(cell: &Cell, plan: &Plan, now: Times) -> Vec<String> {
-    cell.view(&plan.admission(), now).iter().map(|view| view.used.to_string()).collect()
+    cell.view(&plan.admission(), now)
+        .iter()
+        .map(|view| view.used.to_string())
+        .collect()
 }
 
 #[test]
@@ -26,7 +27,10 @@ fn a_refused_request_is_counted_nowhere() {
     cell.admit(&plan.admission(), now).unwrap().settle(Billable::Yes, &[]);
     for _ in 0..50 {
         let refused = cell.admit(&plan.admission(), now).unwrap_err();
-        assert_eq!((refused.kind, refused.retry_after_s, &*refused.key), (LimitKind::Rate, 1, "requests/second"));
+        assert_eq!(
+            (refused.kind, refused.retry_after_s, &*refused.key),
+            (LimitKind::Rate, 1, "requests/second")
+        );
     }
     assert_eq!(used_of(&cell, &plan, now), ["1", "1", "1", "1", "0"]);
 }
@@ -37,7 +41,10 @@ fn of_several_refusals_the_longest_is_told() {
     let (cell, now) = (cell(), times(0, "2026-02-27T23:59:00Z"));
     cell.admit(&plan.admission(), now).unwrap().settle(Billable::Yes, &[]);
     let refused = cell.admit(&plan.admission(), now).unwrap_err();
-    assert_eq!((refused.kind, refused.retry_after_s, refused.pending), (LimitKind::Quota, 60, false));
+    assert_eq!(
+        (refused.kind, refused.retry_after_s, refused.pending),
+        (LimitKind::Quota, 60, false)
+    );
 }
 
 #[test]
@@ -53,10 +60,19 @@ fn a_quota_that_only_reservations_fill_says_so() {
 
 #[test]
 fn an_outcome_that_is_not_billed_returns_everything() {
-    let plan = Plan::new(vec![bucket(1, 5), minute(5), day(5), quota(5), tokens(5, Some(5)), concurrency(5)]);
+    let plan = Plan::new(vec![
+        bucket(1, 5),
+        minute(5),
+        day(5),
+        quota(5),
+        tokens(5, Some(5)),
+        concurrency(5),
+    ]);
     let (cell, now) = (cell(), times(0, "2026-02-01T00:00:00Z"));
     for _ in 0..20 {
-        cell.admit(&plan.admission(), now).unwrap().settle(Billable::No, &used("3"));
+        cell.admit(&plan.admission(), now)
+            .unwrap()
+            .settle(Billable::No, &used("3"));
     }
     assert_eq!(used_of(&cell, &plan, now), ["0"; 6]);
 }
@@ -66,7 +82,10 @@ fn a_dropped_reservation_is_given_back_even_by_a_panic() {
     let plan = Plan::new(vec![quota(5), concurrency(1)]);
     let (cell, now) = (cell(), times(0, "2026-02-01T00:00:00Z"));
     let held = cell.admit(&plan.admission(), now).unwrap();
-    assert_eq!(cell.admit(&plan.admission(), now).unwrap_err().kind, LimitKind::Concurrency);
+    assert_eq!(
+        cell.admit(&plan.admission(), now).unwrap_err().kind,
+        LimitKind::Concurrency
+    );
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _held = held;
         panic!("a request died");
@@ -137,11 +156,18 @@ fn the_period_follows_the_zone_over_a_change_of_its_clocks() {
 fn a_quota_of_quantities_is_served_below_its_ceiling_and_settled_by_the_answer() {
     let plan = Plan::new(vec![tokens(100, Some(115))]);
     let (cell, now) = (cell(), times(0, "2026-02-01T00:00:00Z"));
-    cell.admit(&plan.admission(), now).unwrap().settle(Billable::Yes, &used("114.999999999"));
-    cell.admit(&plan.admission(), now).unwrap().settle(Billable::Yes, &used("7.5"));
+    cell.admit(&plan.admission(), now)
+        .unwrap()
+        .settle(Billable::Yes, &used("114.999999999"));
+    cell.admit(&plan.admission(), now)
+        .unwrap()
+        .settle(Billable::Yes, &used("7.5"));
     assert_eq!(cell.admit(&plan.admission(), now).unwrap_err().kind, LimitKind::Quota);
     let view = cell.view(&plan.admission(), now);
-    assert_eq!((view[0].max, view[0].ceiling, view[0].used.to_string().as_str()), (100, Some(115), "122.499999999"));
+    assert_eq!(
+        (view[0].max, view[0].ceiling, view[0].used.to_string().as_str()),
+        (100, Some(115), "122.499999999")
+    );
     assert_eq!(view[0].remaining, Quantity::ZERO);
     assert_eq!(view[0].resets_at, Some(at("2026-02-28T00:00:00Z")));
 }
@@ -152,7 +178,10 @@ fn unlimited_overage_never_refuses_and_is_no_tightest_limit() {
     let (cell, now) = (cell(), times(0, "2026-02-01T00:00:00Z"));
     for _ in 0..15 {
         let reservation = cell.admit(&plan.admission(), now).unwrap();
-        assert_eq!(reservation.tightest().map(|tightest| (tightest.index, tightest.limit)), Some((1, 20)));
+        assert_eq!(
+            reservation.tightest().map(|tightest| (tightest.index, tightest.limit)),
+            Some((1, 20))
+        );
         reservation.settle(Billable::Yes, &used("1000"));
     }
 }
@@ -200,7 +229,9 @@ fn a_longer_period_with_an_earlier_start_keeps_what_was_used() {
     let (cell, now) = (cell(), times(0, "2026-03-10T12:00:00Z"));
     let month = Plan::new(vec![quota(10)]);
     for wall in ["2026-02-10T12:00:00Z", "2026-03-10T12:00:00Z"] {
-        cell.admit(&month.admission(), times(0, wall)).unwrap().settle(Billable::Yes, &[]);
+        cell.admit(&month.admission(), times(0, wall))
+            .unwrap()
+            .settle(Billable::Yes, &[]);
     }
     let year = Plan::with_cycle(vec![quota(10)], cycle("2026-01-31T00:00:00Z", "UTC", Every::YEAR));
     assert_eq!(used_of(&cell, &year, now), ["2"]);
@@ -210,8 +241,14 @@ fn a_longer_period_with_an_earlier_start_keeps_what_was_used() {
 fn a_baseline_is_what_was_used_before_and_adds_up() {
     let counters = Counters::default();
     let id = SubscriptionId::from_bits(7);
-    let february = Window { start: at("2026-01-31T00:00:00Z"), end: at("2026-02-28T00:00:00Z") };
-    let march = Window { start: at("2026-02-28T00:00:00Z"), end: at("2026-03-31T00:00:00Z") };
+    let february = Window {
+        start: at("2026-01-31T00:00:00Z"),
+        end: at("2026-02-28T00:00:00Z"),
+    };
+    let march = Window {
+        start: at("2026-02-28T00:00:00Z"),
+        end: at("2026-03-31T00:00:00Z"),
+    };
     let baseline = |window, units| Baseline {
         subscription: id,
         mode: Mode::Live,
@@ -234,23 +271,34 @@ fn a_baseline_is_what_was_used_before_and_adds_up() {
 fn touches_tell_before_and_after() {
     let plan = Plan::new(vec![quota(10), tokens(100, Some(100)), bucket(1, 5)]);
     let (cell, now) = (cell(), times(0, "2026-02-01T00:00:00Z"));
-    cell.admit(&plan.admission(), now).unwrap().settle(Billable::Yes, &used("5"));
+    cell.admit(&plan.admission(), now)
+        .unwrap()
+        .settle(Billable::Yes, &used("5"));
     let reservation = cell.admit(&plan.admission(), now).unwrap();
     let touches: Vec<_> = reservation
         .touches(&plan.limits, &used("2.5"))
         .iter()
         .map(|touch| format!("{} {}>{}", touch.limit, touch.before, touch.after))
         .collect();
-    assert_eq!(touches, ["requests/period 1>2", "tokens/period 5>7.5", "requests/second 1>2"]);
+    assert_eq!(
+        touches,
+        ["requests/period 1>2", "tokens/period 5>7.5", "requests/second 1>2"]
+    );
 }
 
 #[test]
 fn a_bucket_refills_by_the_nanosecond() {
-    let three = domain::enforce::EnforcedRule::Bucket { requests: 3, window_ns: SECOND, burst: 1 };
+    let three = domain::enforce::EnforcedRule::Bucket {
+        requests: 3,
+        window_ns: SECOND,
+        burst: 1,
+    };
     let plan = Plan::new(vec![limit("requests/second", three)]);
     let cell = cell();
     let wall = "2026-02-01T00:00:00Z";
-    cell.admit(&plan.admission(), times(0, wall)).unwrap().settle(Billable::Yes, &[]);
+    cell.admit(&plan.admission(), times(0, wall))
+        .unwrap()
+        .settle(Billable::Yes, &[]);
     assert!(cell.admit(&plan.admission(), times(333_333_333, wall)).is_err());
     assert!(cell.admit(&plan.admission(), times(333_333_334, wall)).is_ok());
 }
@@ -261,5 +309,8 @@ fn the_tightest_limit_is_the_one_with_the_fewest_units_left() {
     let (cell, now) = (cell(), times(0, "2026-02-27T00:00:00Z"));
     let reservation = cell.admit(&plan.admission(), now).unwrap();
     let tightest = *reservation.tightest().unwrap();
-    assert_eq!((tightest.index, tightest.limit, tightest.remaining, tightest.reset_s), (1, 3, 2, 86_400));
+    assert_eq!(
+        (tightest.index, tightest.limit, tightest.remaining, tightest.reset_s),
+        (1, 3, 2, 86_400)
+    );
 }

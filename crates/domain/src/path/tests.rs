@@ -96,7 +96,11 @@ fn every_spelling_is_refused_or_has_one_canonical_path() {
 
 #[test]
 fn no_refused_spelling_hides_behind_one_that_passes() {
-    let accepted: Vec<_> = SPELLINGS.iter().filter(|(_, expected)| *expected == Ok("/admin")).map(|(path, _)| *path).collect();
+    let accepted: Vec<_> = SPELLINGS
+        .iter()
+        .filter(|(_, expected)| *expected == Ok("/admin"))
+        .map(|(path, _)| *path)
+        .collect();
     assert_eq!(accepted, ["/admin", "/%61dmin", "/%61%64%6D%69%6e"]);
 }
 
@@ -110,9 +114,20 @@ fn segments_are_compared_decoded() {
 
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        Just("/".to_owned()), Just(".".to_owned()), Just("%2e".to_owned()), Just("%25".to_owned()), Just("%2F".to_owned()),
-        Just("2e".to_owned()), Just(";".to_owned()), Just("\\".to_owned()), Just("%".to_owned()), Just("%c3%a9".to_owned()),
-        Just("|".to_owned()), "[a-zA-Z0-9]{1,3}", "%[0-9a-fA-F]{2}", ".",
+        Just("/".to_owned()),
+        Just(".".to_owned()),
+        Just("%2e".to_owned()),
+        Just("%25".to_owned()),
+        Just("%2F".to_owned()),
+        Just("2e".to_owned()),
+        Just(";".to_owned()),
+        Just("\\".to_owned()),
+        Just("%".to_owned()),
+        Just("%c3%a9".to_owned()),
+        Just("|".to_owned()),
+        "[a-zA-Z0-9]{1,3}",
+        "%[0-9a-fA-F]{2}",
+        ".",
     ];
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
@@ -128,7 +143,8 @@ fn leaves_the_tree(path: &str) -> bool {
         bytes = deeper;
     }
     let text = String::from_utf8_lossy(&bytes).replace('\\', "/");
-    text.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+    text.split('/')
+        .any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 proptest! {

@@ -19,7 +19,10 @@ fn meter(id: u128, pointer: &str) -> MeterRecord {
         event_type: None,
         unit: None,
     };
-    MeterRecord { id: MeterId::from_bits(id), spec }
+    MeterRecord {
+        id: MeterId::from_bits(id),
+        spec,
+    }
 }
 
 const LIMITS: &str = r#"[{"requests":10,"per":"second","algorithm":"token_bucket","burst":20},
@@ -40,13 +43,19 @@ fn limits_are_compiled_for_each_operation() {
         &*plan.limits_of("search").policy_header,
         r#""requests/second";q=20;w=2, "requests/minute@search";q=5;w=60, "tokens1/period";q=77, "requests/period";q=1150"#
     );
-    let EnforcedRule::Quota { of, max, ceiling, .. } = plan.limits[2].rule else { panic!("not a quota") };
+    let EnforcedRule::Quota { of, max, ceiling, .. } = plan.limits[2].rule else {
+        panic!("not a quota")
+    };
     assert_eq!((of, max, ceiling), (QuotaOf::Quantities, 77, Some(77)));
 }
 
 #[test]
 fn a_bad_input_is_refused_by_name_and_the_old_snapshot_stays() {
-    let good = scratch([upsert_api(api(1, "", &["a GET /a"])), Change::UpsertProduct(product(1, &[1], 1))]).unwrap();
+    let good = scratch([
+        upsert_api(api(1, "", &["a GET /a"])),
+        Change::UpsertProduct(product(1, &[1], 1)),
+    ])
+    .unwrap();
     let before = good.checksum();
     let mut secret = api(2, r#""base_path":"/s""#, &[]);
     secret.spec = spec(
@@ -56,22 +65,68 @@ fn a_bad_input_is_refused_by_name_and_the_old_snapshot_stays() {
     moved.upstream_auth = Some(master().seal("api/other", b"v", [0; 24]).unwrap());
     let paused = vec![subscription(5, 9, Status::Active, 1)];
     for (changes, message) in [
-        (vec![upsert_api(api(2, "", &[]))], "api api2: api api1 has the same host and base path"),
-        (vec![upsert_api(api(2, r#""base_path":"/a/../b""#, &[]))], "api api2: base path \"/a/../b\" is not usable"),
-        (vec![upsert_api(api(2, r#""hosts":["a b"]"#, &[]))], "api api2: \"a b\" is not a host name"),
-        (vec![upsert_api(secret)], "api s: the value of its upstream header is missing"),
-        (vec![upsert_api(moved)], "api s: the value of its upstream header cannot be used"),
-        (vec![Change::RemoveApi(ApiId::from_bits(1))], "product product1: api api_00000000000000000000000001 is not there"),
-        (vec![Change::UpsertPlanVersion(plan(1, 8, "[]", &[]))], "plan plan1 (version 1"),
-        (vec![Change::UpsertPlanVersion(plan(1, 1, r#"[{"requests":5}]"#, &[]))], "limit 0: the window is missing"),
-        (vec![Change::UpsertPlanVersion(plan(1, 1, r#"[{"meter":"t","per":"period"}]"#, &[]))], "the quota of t has no maximum"),
         (
-            vec![Change::UpsertPlanVersion(plan(1, 1, r#"[{"requests":5,"per":"day"},{"requests":6,"per":"day"}]"#, &[]))],
+            vec![upsert_api(api(2, "", &[]))],
+            "api api2: api api1 has the same host and base path",
+        ),
+        (
+            vec![upsert_api(api(2, r#""base_path":"/a/../b""#, &[]))],
+            "api api2: base path \"/a/../b\" is not usable",
+        ),
+        (
+            vec![upsert_api(api(2, r#""hosts":["a b"]"#, &[]))],
+            "api api2: \"a b\" is not a host name",
+        ),
+        (
+            vec![upsert_api(secret)],
+            "api s: the value of its upstream header is missing",
+        ),
+        (
+            vec![upsert_api(moved)],
+            "api s: the value of its upstream header cannot be used",
+        ),
+        (
+            vec![Change::RemoveApi(ApiId::from_bits(1))],
+            "product product1: api api_00000000000000000000000001 is not there",
+        ),
+        (
+            vec![Change::UpsertPlanVersion(plan(1, 8, "[]", &[]))],
+            "plan plan1 (version 1",
+        ),
+        (
+            vec![Change::UpsertPlanVersion(plan(1, 1, r#"[{"requests":5}]"#, &[]))],
+            "limit 0: the window is missing",
+        ),
+        (
+            vec![Change::UpsertPlanVersion(plan(
+                1,
+                1,
+                r#"[{"meter":"t","per":"period"}]"#,
+                &[],
+            ))],
+            "the quota of t has no maximum",
+        ),
+        (
+            vec![Change::UpsertPlanVersion(plan(
+                1,
+                1,
+                r#"[{"requests":5,"per":"day"},{"requests":6,"per":"day"}]"#,
+                &[],
+            ))],
             "two limits have the key requests/day",
         ),
-        (vec![Change::UpsertConsumer(consumer(1, paused))], "subscription sub_00000000000000000000000005: plan version"),
-        (vec![Change::UpsertKey(key(1, 1, 1)), Change::UpsertKey(key(2, 1, 1))], "key cred_00000000000000000000000002: key"),
-        (vec![Change::UpsertMeter(meter(1, "usage"))], "meter tokens1: the value of a sum"),
+        (
+            vec![Change::UpsertConsumer(consumer(1, paused))],
+            "subscription sub_00000000000000000000000005: plan version",
+        ),
+        (
+            vec![Change::UpsertKey(key(1, 1, 1)), Change::UpsertKey(key(2, 1, 1))],
+            "key cred_00000000000000000000000002: key",
+        ),
+        (
+            vec![Change::UpsertMeter(meter(1, "usage"))],
+            "meter tokens1: the value of a sum",
+        ),
     ] {
         let error = compile(Some(&good), changes, 2, &master()).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
@@ -82,8 +137,13 @@ fn a_bad_input_is_refused_by_name_and_the_old_snapshot_stays() {
 #[test]
 fn the_upstream_header_is_opened_and_never_shown() {
     let mut record = api(1, "", &[]);
-    record.spec = spec(r#"{"name":"s","upstream":{"targets":[{"url":"http://a"}],"auth":{"header":"X-S","value_env":"E"}}}"#);
-    record.upstream_auth = Some(master().seal(&upstream_auth_context(record.id), b"hunter2", [0; 24]).unwrap());
+    record.spec =
+        spec(r#"{"name":"s","upstream":{"targets":[{"url":"http://a"}],"auth":{"header":"X-S","value_env":"E"}}}"#);
+    record.upstream_auth = Some(
+        master()
+            .seal(&upstream_auth_context(record.id), b"hunter2", [0; 24])
+            .unwrap(),
+    );
     let snapshot = scratch([upsert_api(record)]).unwrap();
     let header = snapshot.routes().apis().next().unwrap().upstream_auth.as_ref().unwrap();
     assert_eq!((&*header.name, header.value.as_slice()), ("x-s", b"hunter2".as_slice()));
@@ -103,7 +163,10 @@ fn a_meter_applies_to_the_apis_of_products_whose_plans_count_or_price_it() {
     .unwrap();
     let names = |id| {
         let api = snapshot.routes().api(ApiId::from_bits(id)).unwrap();
-        api.meters.iter().map(|meter| meter.name.to_string()).collect::<Vec<_>>()
+        api.meters
+            .iter()
+            .map(|meter| meter.name.to_string())
+            .collect::<Vec<_>>()
     };
     assert_eq!((names(1), names(2)), (vec!["tokens2".to_owned()], vec![]));
 }
@@ -115,7 +178,13 @@ fn one_changed_key_copies_one_shard() {
     let second = compile(Some(&first), [Change::UpsertKey(key(7, 1_000_000, 1))], 2, &master()).unwrap();
     let shared = second.shares_key_shards_with(&first);
     assert!((1_022..=1_023).contains(&shared), "{shared}");
-    let third = compile(Some(&second), [Change::RemoveKey(CredentialId::from_bits(7))], 3, &master()).unwrap();
+    let third = compile(
+        Some(&second),
+        [Change::RemoveKey(CredentialId::from_bits(7))],
+        3,
+        &master(),
+    )
+    .unwrap();
     assert_eq!(third.shares_key_shards_with(&second), 1_023);
     assert_eq!(third.key_count(), 19_999);
 }
@@ -124,7 +193,12 @@ fn one_changed_key_copies_one_shard() {
 fn change() -> impl Strategy<Value = Change> {
     let id = || 1..5_u128;
     let places = [r#""base_path":"/a""#, r#""base_path":"/b""#, r#""base_path":"/c""#, ""];
-    let limits = ["[]", LIMITS, r#"[{"requests":3,"per":"period"}]"#, r#"[{"requests":3}]"#];
+    let limits = [
+        "[]",
+        LIMITS,
+        r#"[{"requests":3,"per":"period"}]"#,
+        r#"[{"requests":3}]"#,
+    ];
     prop_oneof![
         (id(), 0..4_usize, 0..3_usize).prop_map(move |(id, place, n)| {
             upsert_api(api(id, places[place], &["a GET /a", "b GET /b/{x}", "c POST /c"][..n]))
@@ -132,12 +206,15 @@ fn change() -> impl Strategy<Value = Change> {
         id().prop_map(|id| Change::RemoveApi(ApiId::from_bits(id))),
         (1..3_u128, 0..3_usize).prop_map(|(id, n)| Change::UpsertMeter(meter(id, ["/a", "/b", "bad"][n]))),
         (1..3_u128).prop_map(|id| Change::RemoveMeter(MeterId::from_bits(id))),
-        (id(), proptest::collection::vec(id(), 0..3), 0..3).prop_map(|(id, apis, priority)| {
-            Change::UpsertProduct(product(id, &apis, priority))
-        }),
+        (id(), proptest::collection::vec(id(), 0..3), 0..3)
+            .prop_map(|(id, apis, priority)| { Change::UpsertProduct(product(id, &apis, priority)) }),
         id().prop_map(|id| Change::RemoveProduct(ProductId::from_bits(id))),
         (id(), id(), 0..4_usize, any::<bool>()).prop_map(move |(id, product, n, priced)| {
-            let priced: &[(&str, Option<u64>)] = if priced { &[("tokens1", Some(5)), ("tokens2", None)] } else { &[] };
+            let priced: &[(&str, Option<u64>)] = if priced {
+                &[("tokens1", Some(5)), ("tokens2", None)]
+            } else {
+                &[]
+            };
             Change::UpsertPlanVersion(plan(id, product, limits[n], priced))
         }),
         id().prop_map(|id| Change::RemovePlanVersion(PlanVersionId::from_bits(id))),
@@ -148,7 +225,10 @@ fn change() -> impl Strategy<Value = Change> {
         })),
         id().prop_map(|id| Change::RemoveAnonymous(ApiId::from_bits(id))),
         (id(), proptest::collection::vec((id(), 0..8_usize, 0..4_i64), 0..3)).prop_map(|(id, rows)| {
-            let rows = rows.iter().zip(1..).map(|((plan, status, created), n)| subscription(id * 10 + n, *plan, Status::ALL[*status], *created));
+            let rows = rows
+                .iter()
+                .zip(1..)
+                .map(|((plan, status, created), n)| subscription(id * 10 + n, *plan, Status::ALL[*status], *created));
             Change::UpsertConsumer(consumer(id, rows.collect()))
         }),
         id().prop_map(|id| Change::RemoveConsumer(ConsumerId::from_bits(id))),
@@ -168,7 +248,10 @@ fn seed() -> Vec<Change> {
         changes.push(upsert_api(api(id, place, &["a GET /a"])));
         changes.push(Change::UpsertProduct(product(id, &[id], 1)));
         changes.push(Change::UpsertPlanVersion(plan(id, id, "[]", &[])));
-        changes.push(Change::UpsertConsumer(consumer(id, vec![subscription(id * 10, id, Status::Active, 1)])));
+        changes.push(Change::UpsertConsumer(consumer(
+            id,
+            vec![subscription(id * 10, id, Status::Active, 1)],
+        )));
         changes.push(Change::UpsertKey(key(id, id + 100, id)));
     }
     changes

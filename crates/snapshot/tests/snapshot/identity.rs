@@ -25,13 +25,18 @@ fn with(changes: impl IntoIterator<Item = Change>) -> Snapshot {
 fn paying(snapshot: &Snapshot, pinned: &[u128]) -> Option<u128> {
     let pinned: Vec<ProductId> = pinned.iter().map(|id| ProductId::from_bits(*id)).collect();
     let consumer = snapshot.consumers().next().unwrap();
-    consumer.paying(ApiId::from_bits(1), &pinned).map(|subscription| subscription.id.bits())
+    consumer
+        .paying(ApiId::from_bits(1), &pinned)
+        .map(|subscription| subscription.id.bits())
 }
 
 #[test]
 fn the_lowest_priority_pays_then_the_oldest_unless_the_key_pins_another() {
     let all = [(10, 1, 5), (11, 2, 9), (12, 2, 3), (13, 3, 1)];
-    let rows = all.iter().map(|(id, plan, created)| subscription(*id, *plan, Status::Active, *created)).collect();
+    let rows = all
+        .iter()
+        .map(|(id, plan, created)| subscription(*id, *plan, Status::Active, *created))
+        .collect();
     let snapshot = with([Change::UpsertConsumer(consumer(1, rows))]);
     assert_eq!(paying(&snapshot, &[]), Some(12));
     assert_eq!(paying(&snapshot, &[1]), Some(10));
@@ -40,7 +45,10 @@ fn the_lowest_priority_pays_then_the_oldest_unless_the_key_pins_another() {
 
 #[test]
 fn a_dead_subscription_never_hides_one_in_force_yet_is_told_alone() {
-    let rows = vec![subscription(10, 2, Status::Cancelled, 1), subscription(11, 1, Status::PastDue, 2)];
+    let rows = vec![
+        subscription(10, 2, Status::Cancelled, 1),
+        subscription(11, 1, Status::PastDue, 2),
+    ];
     let snapshot = with([Change::UpsertConsumer(consumer(1, rows))]);
     assert_eq!(paying(&snapshot, &[]), Some(11));
     assert_eq!(paying(&snapshot, &[2]), Some(10));
@@ -53,7 +61,10 @@ fn grace_ends_at_its_instant() {
     let snapshot = with([Change::UpsertConsumer(consumer(1, vec![row]))]);
     let subscription = &snapshot.consumers().next().unwrap().subscriptions[0];
     assert_eq!(subscription.access(Timestamp::from_millis(999)), Access::Served);
-    assert_eq!(subscription.access(Timestamp::from_millis(1_000)), Access::PaymentRequired);
+    assert_eq!(
+        subscription.access(Timestamp::from_millis(1_000)),
+        Access::PaymentRequired
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ use crate::support::{api, scratch, upsert_api};
 
 /// What a request comes to: `API/OPERATION UPSTREAM-PATH`, `405 METHODS` or `404`.
 fn find(snapshot: &Snapshot, host: &str, path: &str, method: &str) -> String {
-    let Ok(path) = canonical(path) else { return "400".to_owned() };
+    let Ok(path) = canonical(path) else {
+        return "400".to_owned();
+    };
     match snapshot.routes().find(host, &path, method) {
         Route::Found(found) => format!("{}/{} {}", found.api.name, found.operation.key, found.upstream_path),
         Route::MethodNotAllowed { allow, .. } => format!("405 {}", allow.join(",")),
@@ -22,15 +24,18 @@ const REJECT: &str = r#""unknown_operations":"reject""#;
 
 #[test]
 fn literal_goes_before_mixed_before_parameter_with_backtracking() {
-    let snapshot = one(REJECT, &[
-        "literal GET /pets/mine",
-        "mixed GET /pets/{name}.json",
-        "long GET /pets/{name}.tar.json",
-        "param GET /pets/{id}",
-        "deep GET /pets/{id}/toys/{toy}",
-        "mineFood GET /pets/mine/food",
-        "create POST /pets/{id}",
-    ]);
+    let snapshot = one(
+        REJECT,
+        &[
+            "literal GET /pets/mine",
+            "mixed GET /pets/{name}.json",
+            "long GET /pets/{name}.tar.json",
+            "param GET /pets/{id}",
+            "deep GET /pets/{id}/toys/{toy}",
+            "mineFood GET /pets/mine/food",
+            "create POST /pets/{id}",
+        ],
+    );
     for (method, path, expected) in [
         ("GET", "/pets/mine", "api1/literal /pets/mine"),
         ("GET", "/pets/a.json", "api1/mixed /pets/a.json"),
@@ -55,7 +60,10 @@ fn literal_goes_before_mixed_before_parameter_with_backtracking() {
 
 #[test]
 fn every_spelling_of_a_literal_is_the_same_operation() {
-    let snapshot = one(REJECT, &["me GET /users/@me", "kaese GET /käse (alt)", "other GET /users/{id}"]);
+    let snapshot = one(
+        REJECT,
+        &["me GET /users/@me", "kaese GET /käse (alt)", "other GET /users/{id}"],
+    );
     for path in ["/users/@me", "/users/%40me", "/users/%40%6de"] {
         assert!(find(&snapshot, "", path, "GET").starts_with("api1/me "), "{path}");
     }
@@ -78,7 +86,11 @@ fn host_goes_before_base_path_and_the_longest_base_path_wins() {
         upsert_api(api(1, r#""base_path":"/""#, &["a GET /a"])),
         upsert_api(api(2, r#""base_path":"/v1/shop/""#, &["a GET /a", "root GET /"])),
         upsert_api(api(3, r#""base_path":"/v1","strip_base_path":false"#, &["a GET /a"])),
-        upsert_api(api(4, r#""hosts":["Api.Example.com"],"base_path":"/v1""#, &["a GET /a"])),
+        upsert_api(api(
+            4,
+            r#""hosts":["Api.Example.com"],"base_path":"/v1""#,
+            &["a GET /a"],
+        )),
     ])
     .unwrap();
     for (host, path, expected) in [

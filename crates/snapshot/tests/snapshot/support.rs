@@ -37,10 +37,19 @@ pub(crate) fn api(id: u128, place: &str, operations: &[&str]) -> ApiRecord {
         .map(|text| {
             let mut parts = text.splitn(3, ' ').map(str::to_owned);
             let mut next = || parts.next().unwrap();
-            OperationRecord { key: next(), method: next(), path_key: next() }
+            OperationRecord {
+                key: next(),
+                method: next(),
+                path_key: next(),
+            }
         })
         .collect();
-    ApiRecord { id: ApiId::from_bits(id), spec, operations, upstream_auth: None }
+    ApiRecord {
+        id: ApiId::from_bits(id),
+        spec,
+        operations,
+        upstream_auth: None,
+    }
 }
 
 pub(crate) fn upsert_api(record: ApiRecord) -> Change {
@@ -49,7 +58,12 @@ pub(crate) fn upsert_api(record: ApiRecord) -> Change {
 
 pub(crate) fn product(id: u128, apis: &[u128], priority: i32) -> ProductRecord {
     let apis = apis.iter().map(|api| ApiId::from_bits(*api)).collect();
-    ProductRecord { id: ProductId::from_bits(id), name: format!("product{id}"), apis, priority }
+    ProductRecord {
+        id: ProductId::from_bits(id),
+        name: format!("product{id}"),
+        apis,
+        priority,
+    }
 }
 
 pub(crate) fn plan(id: u128, product: u128, limits: &str, priced: &[(&str, Option<u64>)]) -> PlanVersionRecord {
@@ -60,7 +74,13 @@ pub(crate) fn plan(id: u128, product: u128, limits: &str, priced: &[(&str, Optio
         name: format!("plan{id}"),
         version: 1,
         limits: serde_json::from_str(limits).unwrap(),
-        priced: priced.iter().map(|(meter, included)| PricedMeter { meter: (*meter).to_owned(), included: *included }).collect(),
+        priced: priced
+            .iter()
+            .map(|(meter, included)| PricedMeter {
+                meter: (*meter).to_owned(),
+                included: *included,
+            })
+            .collect(),
     }
 }
 
@@ -71,7 +91,10 @@ pub(crate) fn subscription(id: u128, plan: u128, status: SubscriptionStatus, cre
         plan_version: PlanVersionId::from_bits(plan),
         status,
         grace_until: None,
-        cycle: CycleRecord { schedule: Schedule::new(Anchor::at(created_at, Zone::UTC), Every::MONTH), fixed: Vec::new() },
+        cycle: CycleRecord {
+            schedule: Schedule::new(Anchor::at(created_at, Zone::UTC), Every::MONTH),
+            fixed: Vec::new(),
+        },
         created_at,
     }
 }
