@@ -59,11 +59,14 @@ enum Command {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: std::net::SocketAddr,
+        /// End when standard input closes.
+        #[arg(long)]
+        until_input_closes: bool,
     },
 }
 
 /// Options of commands that read the configuration of the process.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ProcessOptions {
     /// Configuration file; ./tollgate.toml where that exists.
     #[arg(long, value_name = "FILE")]
@@ -81,7 +84,12 @@ struct ServeOptions {
     #[command(flatten)]
     process: ProcessOptions,
     /// What this process does.
-    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "gateway,portal,metering,billing")]
+    #[arg(
+        long,
+        value_name = "ROLES",
+        value_delimiter = ',',
+        default_value = "gateway,portal,metering,billing"
+    )]
     roles: Vec<String>,
 }
 
@@ -131,6 +139,19 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl ProcessOptions {
+    /// The data directory that was given.
+    pub(crate) fn data_dir(&self) -> Option<PathBuf> {
+        self.data_dir.clone()
+    }
+
+    /// The same options with a data directory.
+    pub(crate) fn with_data_dir(&self, data_dir: PathBuf) -> Self {
+        Self {
+            data_dir: Some(data_dir),
+            ..self.clone()
+        }
+    }
+
     /// The gathered settings and what they mean.
     pub(crate) fn read(
         &self,
@@ -170,7 +191,17 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             println!("tollgate {}", env!("CARGO_PKG_VERSION"));
             End::Done
         }
-        Command::SampleApi { listen } => sample_api::run(listen),
+        Command::SampleApi {
+            listen,
+            until_input_closes,
+        } => {
+            let until = if until_input_closes {
+                sample_api::Until::InputCloses
+            } else {
+                sample_api::Until::Killed
+            };
+            sample_api::run(listen, until)
+        }
     };
     match end {
         End::Done => ExitCode::SUCCESS,
@@ -209,7 +240,11 @@ fn config_command(command: &ConfigCommand, environment: &Environment) -> End {
                 for line in &config.not_built {
                     eprintln!("{line}");
                 }
-                if config.not_built.is_empty() { End::Done } else { End::Failed("this configuration cannot be served".to_owned()) }
+                if config.not_built.is_empty() {
+                    End::Done
+                } else {
+                    End::Failed("this configuration cannot be served".to_owned())
+                }
             }
             Err(error) => End::Failed(causes(&error)),
         },

@@ -13,10 +13,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway::Cidr;
+
 pub(crate) use keys::nearest;
 pub(crate) use show::{reference, show};
 pub(crate) use sources::{Environment, Origin, Setting, gather};
-pub(crate) use value::{Network, bytes};
 
 /// Why a configuration does not stand.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +34,27 @@ pub(crate) enum Error {
     Syntax { path: PathBuf, message: String },
     /// A key that nobody knows.
     #[error("{origin}: unknown key {key}{}", hint(nearest.as_deref()))]
-    UnknownKey { origin: Origin, key: String, nearest: Option<String> },
+    UnknownKey {
+        origin: Origin,
+        key: String,
+        nearest: Option<String>,
+    },
     /// A value of the wrong form.
     #[error("{origin}: {key}: {reason}")]
-    Value { origin: Origin, key: &'static str, reason: String },
+    Value {
+        origin: Origin,
+        key: &'static str,
+        reason: String,
+    },
     /// Keys that need each other.
     #[error("{0}")]
     Together(String),
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default()
+    nearest
+        .map(|nearest| format!("; did you mean {nearest}?"))
+        .unwrap_or_default()
 }
 
 /// A certificate chain and its key.
@@ -77,7 +88,7 @@ pub(crate) struct Config {
     pub(crate) journal_when_full: WhenFull,
     pub(crate) log_format: telemetry::Format,
     pub(crate) log_filter: String,
-    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) master_key_file: PathBuf,
     pub(crate) node: String,
     pub(crate) drain_timeout: Duration,
@@ -108,7 +119,11 @@ impl Config {
         let values = value::Values(settings);
         let listen = |name| {
             values.address(name).map(|address| {
-                if values.is_default(name) { shifted(address, port_offset) } else { address }
+                if values.is_default(name) {
+                    shifted(address, port_offset)
+                } else {
+                    address
+                }
             })
         };
         let (gateway_listen, portal_listen) = (listen("gateway.listen")?, listen("portal.listen")?);
@@ -117,8 +132,11 @@ impl Config {
         let data_dir = PathBuf::from(values.text("data_dir"));
         let default_key = data_dir.join("master.key");
         let set = |name: &&(&str, &str)| !values.text(name.0).is_empty();
-        let mut not_built: Vec<String> =
-            NOT_BUILT.iter().filter(set).map(|(name, what)| format!("{name}: {what} is not supported yet")).collect();
+        let mut not_built: Vec<String> = NOT_BUILT
+            .iter()
+            .filter(set)
+            .map(|(name, what)| format!("{name}: {what} is not supported yet"))
+            .collect();
         if values.text("payments.provider") != "manual" {
             not_built.push("payments.provider: only manual is supported yet".to_owned());
         }
@@ -141,7 +159,9 @@ impl Config {
             log_filter: values.text("log.filter").to_owned(),
             trusted_proxies: values.networks("trusted_proxies")?,
             master_key_file: values.path("secrets.master_key_file").unwrap_or(default_key),
-            node: Some(values.text("node").to_owned()).filter(|node| !node.is_empty()).unwrap_or_else(host_name),
+            node: Some(values.text("node").to_owned())
+                .filter(|node| !node.is_empty())
+                .unwrap_or_else(host_name),
             drain_timeout: values.duration("drain_timeout")?,
             data_dir,
             not_built,
@@ -155,7 +175,11 @@ impl Config {
 }
 
 fn when_full(word: &str) -> WhenFull {
-    if word == "shed" { WhenFull::Shed } else { WhenFull::ServeUnmetered }
+    if word == "shed" {
+        WhenFull::Shed
+    } else {
+        WhenFull::ServeUnmetered
+    }
 }
 
 fn public_url(set: &str, listen: SocketAddr, tls: Option<&TlsFiles>) -> String {

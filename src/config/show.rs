@@ -18,9 +18,13 @@ fn masked(kind: Kind, text: &str) -> String {
 
 /// Hides the password of `scheme://user:password@host`.
 fn mask_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let authority_end = rest.find('/').unwrap_or(rest.len());
-    let Some(at) = rest.get(..authority_end).and_then(|authority| authority.rfind('@')) else { return url.to_owned() };
+    let Some(at) = rest.get(..authority_end).and_then(|authority| authority.rfind('@')) else {
+        return url.to_owned();
+    };
     let (login, host) = rest.split_at(at);
     match login.split_once(':') {
         Some((user, _)) => format!("{scheme}://{user}:{MASK}{host}"),
@@ -32,7 +36,9 @@ fn mask_password(url: &str) -> String {
 pub(crate) fn show(settings: &BTreeMap<&'static str, Setting>) -> String {
     let mut out = String::new();
     for key in KEYS {
-        let Some(setting) = settings.get(key.name) else { continue };
+        let Some(setting) = settings.get(key.name) else {
+            continue;
+        };
         let value = masked(key.kind, &setting.text);
         let value = if value.is_empty() { "-".to_owned() } else { value };
         let from = match &setting.origin {
@@ -48,7 +54,11 @@ pub(crate) fn show(settings: &BTreeMap<&'static str, Setting>) -> String {
 pub(crate) fn reference() -> String {
     let mut out = String::new();
     for key in KEYS {
-        let default = if key.default.is_empty() { String::new() } else { format!(" [{}]", key.default) };
+        let default = if key.default.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", key.default)
+        };
         let _ = writeln!(out, "{:<30} {}{default}", key.name, key.help);
     }
     out

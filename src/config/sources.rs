@@ -52,12 +52,21 @@ const OTHER_VARIABLES: &[&str] = &[
 impl Environment {
     /// The environment of this process.
     pub(crate) fn of_process() -> Self {
-        Self(std::env::vars().filter(|(name, _)| name.starts_with("TOLLGATE_")).collect())
+        Self(
+            std::env::vars()
+                .filter(|(name, _)| name.starts_with("TOLLGATE_"))
+                .collect(),
+        )
     }
 
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Self(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     /// A variable's value when it is set and not empty.
@@ -82,20 +91,37 @@ pub(crate) fn gather(
 ) -> Result<BTreeMap<&'static str, Setting>, Error> {
     let mut settings: BTreeMap<_, _> = KEYS
         .iter()
-        .map(|key| (key.name, Setting { text: key.default.to_owned(), origin: Origin::Default }))
+        .map(|key| {
+            (
+                key.name,
+                Setting {
+                    text: key.default.to_owned(),
+                    origin: Origin::Default,
+                },
+            )
+        })
         .collect();
     if let Some(path) = file {
         from_file(path, &mut settings)?;
     }
     from_environment(environment, &mut settings)?;
     for (name, flag, value) in flags {
-        settings.insert(name, Setting { text: value.clone(), origin: Origin::Flag(flag) });
+        settings.insert(
+            name,
+            Setting {
+                text: value.clone(),
+                origin: Origin::Flag(flag),
+            },
+        );
     }
     Ok(settings)
 }
 
 fn from_file(path: &Path, settings: &mut BTreeMap<&'static str, Setting>) -> Result<(), Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| Error::Syntax {
         path: path.to_owned(),
         message: error.to_string().trim_end().to_owned(),
@@ -106,7 +132,11 @@ fn from_file(path: &Path, settings: &mut BTreeMap<&'static str, Setting>) -> Res
         let origin = Origin::File(path.to_owned());
         let Some(key) = find(&name) else {
             let nearest = nearest(&name, KEYS.iter().map(|key| key.name)).map(str::to_owned);
-            return Err(Error::UnknownKey { origin, key: name, nearest });
+            return Err(Error::UnknownKey {
+                origin,
+                key: name,
+                nearest,
+            });
         };
         settings.insert(key.name, Setting { text, origin });
     }
@@ -115,13 +145,19 @@ fn from_file(path: &Path, settings: &mut BTreeMap<&'static str, Setting>) -> Res
 
 fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
     for (name, value) in table {
-        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let name = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             toml::Value::Table(inner) => flatten(&name, inner, out),
             toml::Value::String(text) => out.push((name, text.clone())),
             toml::Value::Array(items) => {
-                let items: Vec<_> =
-                    items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                    .collect();
                 out.push((name, items.join(",")));
             }
             other => out.push((name, other.to_string())),
@@ -137,9 +173,19 @@ fn from_environment(environment: &Environment, settings: &mut BTreeMap<&'static 
         let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
             let known: Vec<_> = KEYS.iter().map(super::keys::Key::variable).collect();
             let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-            return Err(Error::UnknownKey { origin: Origin::Variable(name.clone()), key: name.clone(), nearest });
+            return Err(Error::UnknownKey {
+                origin: Origin::Variable(name.clone()),
+                key: name.clone(),
+                nearest,
+            });
         };
-        settings.insert(key.name, Setting { text: value.clone(), origin: Origin::Variable(name.clone()) });
+        settings.insert(
+            key.name,
+            Setting {
+                text: value.clone(),
+                origin: Origin::Variable(name.clone()),
+            },
+        );
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
+use super::value::bytes;
 use super::*;
 
 fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
@@ -9,7 +10,11 @@ fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
 
 #[test]
 fn the_environment_wins_over_the_file_and_flags_over_both() {
-    let config = read("[gateway]\nlisten = \"127.0.0.1:1\"\n", &[("TOLLGATE_GATEWAY_LISTEN", "127.0.0.1:2")]).unwrap();
+    let config = read(
+        "[gateway]\nlisten = \"127.0.0.1:1\"\n",
+        &[("TOLLGATE_GATEWAY_LISTEN", "127.0.0.1:2")],
+    )
+    .unwrap();
     assert_eq!(config.gateway_listen.port(), 2);
     let flags = [("gateway.listen", "listen", "127.0.0.1:3".to_owned())];
     let environment = Environment::of(&[("TOLLGATE_GATEWAY_LISTEN", "127.0.0.1:2")]);
@@ -19,8 +24,13 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 
 #[test]
 fn unknown_keys_name_the_nearest_known_one() {
-    let error = read("[gateway]\nlitsen = \"127.0.0.1:1\"\n", &[]).unwrap_err().to_string();
-    assert!(error.contains("unknown key gateway.litsen; did you mean gateway.listen?"), "{error}");
+    let error = read("[gateway]\nlitsen = \"127.0.0.1:1\"\n", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("unknown key gateway.litsen; did you mean gateway.listen?"),
+        "{error}"
+    );
     let error = read("", &[("TOLLGATE_PORTAL_LISTE", "x")]).unwrap_err().to_string();
     assert!(error.contains("did you mean TOLLGATE_PORTAL_LISTEN?"), "{error}");
 }
@@ -28,10 +38,22 @@ fn unknown_keys_name_the_nearest_known_one() {
 #[test]
 fn values_of_the_wrong_form_say_what_to_write() {
     for (toml, part) in [
-        ("[gateway]\nlisten = \"8080\"\n", "gateway.listen: 8080 is not an address and port"),
-        ("[journal]\nmax_bytes = \"8 parsec\"\n", "journal.max_bytes: 8 parsec is not a size"),
-        ("[journal]\nwhen_full = \"drop\"\n", "drop is not one of shed, serve-unmetered"),
-        ("[gateway.tls]\ncert = \"a.pem\"\n", "gateway.tls.cert is set and gateway.tls.key is not"),
+        (
+            "[gateway]\nlisten = \"8080\"\n",
+            "gateway.listen: 8080 is not an address and port",
+        ),
+        (
+            "[journal]\nmax_bytes = \"8 parsec\"\n",
+            "journal.max_bytes: 8 parsec is not a size",
+        ),
+        (
+            "[journal]\nwhen_full = \"drop\"\n",
+            "drop is not one of shed, serve-unmetered",
+        ),
+        (
+            "[gateway.tls]\ncert = \"a.pem\"\n",
+            "gateway.tls.cert is set and gateway.tls.key is not",
+        ),
         ("trusted_proxies = [\"10.0.0.0/33\"]\n", "10.0.0.0/33 is not a network"),
         ("drain_timeout = \"soon\"\n", "drain_timeout: not a duration"),
         ("gateway = [", "tollgate.toml"),
@@ -45,7 +67,14 @@ fn values_of_the_wrong_form_say_what_to_write() {
 fn the_port_offset_moves_only_listeners_that_keep_their_default() {
     let environment = Environment::of(&[("TOLLGATE_OPS_LISTEN", "127.0.0.1:9000")]);
     let config = Config::read(&gather(None, &environment, &[]).unwrap(), 100).unwrap();
-    assert_eq!((config.gateway_listen.port(), config.portal_listen.port(), config.ops_listen.port()), (8180, 8181, 9000));
+    assert_eq!(
+        (
+            config.gateway_listen.port(),
+            config.portal_listen.port(),
+            config.ops_listen.port()
+        ),
+        (8180, 8181, 9000)
+    );
 }
 
 #[test]
@@ -62,7 +91,10 @@ fn secrets_are_masked() {
 #[test]
 fn keys_whose_adapter_is_not_built_are_named() {
     let config = read("[counters]\nurl = \"redis://localhost\"\n", &[]).unwrap();
-    assert_eq!(config.not_built, ["counters.url: shared counters in Redis is not supported yet"]);
+    assert_eq!(
+        config.not_built,
+        ["counters.url: shared counters in Redis is not supported yet"]
+    );
 }
 
 #[test]

@@ -1,35 +1,15 @@
 //! Settings as typed values.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use domain::span::Span;
+use gateway::Cidr;
 
 use super::keys::{Kind, find};
 use super::{Error, Origin, Setting, TlsFiles};
-
-/// A network in CIDR form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network {
-    pub(crate) address: IpAddr,
-    pub(crate) prefix: u8,
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} is not a network such as 10.0.0.0/8 or an address");
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(widest), str::parse).map_err(|_| wrong())?;
-        if prefix > widest { Err(wrong()) } else { Ok(Self { address, prefix }) }
-    }
-}
 
 const SIZES: [(&str, u64); 7] = [
     ("KiB", 1 << 10),
@@ -62,13 +42,25 @@ impl Values<'_> {
     }
 
     fn wrong(&self, name: &'static str, reason: impl Into<String>) -> Error {
-        let origin = self.0.get(name).map_or(Origin::Default, |setting| setting.origin.clone());
-        Error::Value { origin, key: name, reason: reason.into() }
+        let origin = self
+            .0
+            .get(name)
+            .map_or(Origin::Default, |setting| setting.origin.clone());
+        Error::Value {
+            origin,
+            key: name,
+            reason: reason.into(),
+        }
     }
 
     pub(super) fn address(&self, name: &'static str) -> Result<SocketAddr, Error> {
         let text = self.text(name);
-        text.parse().map_err(|_| self.wrong(name, format!("{text} is not an address and port such as 127.0.0.1:8080")))
+        text.parse().map_err(|_| {
+            self.wrong(
+                name,
+                format!("{text} is not an address and port such as 127.0.0.1:8080"),
+            )
+        })
     }
 
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
@@ -81,7 +73,9 @@ impl Values<'_> {
             return Ok(None);
         }
         let number = text.parse::<usize>().ok().filter(|number| (1..=1024).contains(number));
-        number.map(Some).ok_or_else(|| self.wrong(name, format!("{text} is not a whole number from 1 to 1024")))
+        number
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, format!("{text} is not a whole number from 1 to 1024")))
     }
 
     pub(super) fn bytes(&self, name: &'static str) -> Result<u64, Error> {
@@ -91,7 +85,9 @@ impl Values<'_> {
 
     pub(super) fn duration(&self, name: &'static str) -> Result<Duration, Error> {
         let text = self.text(name);
-        text.parse::<Span>().map(Span::to_duration).map_err(|error| self.wrong(name, error.to_string()))
+        text.parse::<Span>()
+            .map(Span::to_duration)
+            .map_err(|error| self.wrong(name, error.to_string()))
     }
 
     pub(super) fn word(&self, name: &'static str) -> Result<&str, Error> {
@@ -104,17 +100,34 @@ impl Values<'_> {
         }
     }
 
-    pub(super) fn networks(&self, name: &'static str) -> Result<Vec<Network>, Error> {
-        let parts = self.text(name).split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| part.parse().map_err(|reason: String| self.wrong(name, reason))).collect()
+    pub(super) fn networks(&self, name: &'static str) -> Result<Vec<Cidr>, Error> {
+        let parts = self
+            .text(name)
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        let network = |part: &str| {
+            let wrong = |_| {
+                self.wrong(
+                    name,
+                    format!("{part} is not a network such as 10.0.0.0/8 or an address"),
+                )
+            };
+            part.parse().map_err(wrong)
+        };
+        parts.map(network).collect()
     }
 
     pub(super) fn tls(&self, cert: &'static str, key: &'static str) -> Result<Option<TlsFiles>, Error> {
         match (self.path(cert), self.path(key)) {
             (None, None) => Ok(None),
             (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
-            (Some(_), None) => Err(Error::Together(format!("{cert} is set and {key} is not: set both or neither"))),
-            (None, Some(_)) => Err(Error::Together(format!("{key} is set and {cert} is not: set both or neither"))),
+            (Some(_), None) => Err(Error::Together(format!(
+                "{cert} is set and {key} is not: set both or neither"
+            ))),
+            (None, Some(_)) => Err(Error::Together(format!(
+                "{key} is set and {cert} is not: set both or neither"
+            ))),
         }
     }
 }

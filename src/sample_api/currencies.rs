@@ -16,7 +16,10 @@ pub(super) struct Entry {
 
 impl From<Currency> for Entry {
     fn from(currency: Currency) -> Self {
-        Self { code: currency.to_string(), decimals: u32::from(currency.exponent()) }
+        Self {
+            code: currency.to_string(),
+            decimals: u32::from(currency.exponent()),
+        }
     }
 }
 
@@ -25,6 +28,8 @@ pub(super) async fn list() -> Json<Items<Entry>> {
 }
 
 pub(super) async fn one(Path(code): Path<String>) -> Result<Json<Entry>, Problem> {
-    let currency = code.parse::<Currency>().map_err(|_| Problem::not_found(format!("{code} is not a currency of ISO 4217")))?;
+    let currency = code
+        .parse::<Currency>()
+        .map_err(|_| Problem::not_found(format!("{code} is not a currency of ISO 4217")))?;
     Ok(Json(currency.into()))
 }

@@ -45,13 +45,19 @@ impl axum::response::IntoResponse for Problem {
         let title = self.0.canonical_reason().unwrap_or("Error");
         let body = json!({ "type": "about:blank", "title": title, "status": self.0.as_u16(), "detail": self.1 });
         let mut response = (self.0, axum::Json(body)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         response
     }
 }
 
 async fn only_the_gateway(State(secret): State<Option<String>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get("x-gateway-secret").map_or(&[][..], HeaderValue::as_bytes);
+    let given = request
+        .headers()
+        .get("x-gateway-secret")
+        .map_or(&[][..], HeaderValue::as_bytes);
     let wanted = secret.as_deref().unwrap_or_default().as_bytes();
     if secret.is_some() && !bool::from(given.ct_eq(wanted)) {
         return Problem(StatusCode::UNAUTHORIZED, "call this API through its gateway".to_owned()).into_response();
@@ -80,4 +86,32 @@ pub(crate) async fn serve(listen: SocketAddr, secret: Option<String>) -> std::io
     let listener = tokio::net::TcpListener::bind(listen).await?;
     println!("{}", listener.local_addr()?);
     axum::serve(listener, router(secret)).await
+}
+
+/// Runs as a process: with the secret of [`SECRET_VARIABLE`], until it is killed or, where asked, until its standard
+/// input closes.
+pub(crate) fn run(listen: SocketAddr, until: Until) -> crate::cli::End {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this process has no configuration of the platform"
+    )]
+    let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+    if until == Until::InputCloses {
+        std::thread::spawn(|| {
+            // An error ends the input as well.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    crate::cli::End::from(runtime.and_then(|runtime| runtime.block_on(serve(listen, secret))))
+}
+
+/// When the process ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Never.
+    Killed,
+    /// When its standard input closes.
+    InputCloses,
 }

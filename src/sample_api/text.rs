@@ -30,16 +30,30 @@ pub(super) async fn figures(body: Result<Json<Text>, JsonRejection>) -> Result<J
     let Json(Text { text }) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let characters = text.chars().count();
     if characters > MAX_CHARACTERS {
-        return Err(Problem::bad_request(format!("at most {MAX_CHARACTERS} characters; this text has {characters}")));
+        return Err(Problem::bad_request(format!(
+            "at most {MAX_CHARACTERS} characters; this text has {characters}"
+        )));
     }
-    let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+    let words = text
+        .split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .count();
     let marks = text.chars().filter(char::is_ascii_punctuation).count();
-    let ends_open = text.trim_end().chars().next_back().is_some_and(|last| !matches!(last, '.' | '!' | '?'));
-    let stops = text.split_whitespace().filter(|word| word.ends_with(['.', '!', '?'])).count();
+    let ends_open = text
+        .trim_end()
+        .chars()
+        .next_back()
+        .is_some_and(|last| !matches!(last, '.' | '!' | '?'));
+    let stops = text
+        .split_whitespace()
+        .filter(|word| word.ends_with(['.', '!', '?']))
+        .count();
     Ok(Json(Figures {
         characters,
         words,
         sentences: stops + usize::from(ends_open),
-        usage: Usage { total_tokens: words + marks },
+        usage: Usage {
+            total_tokens: words + marks,
+        },
     }))
 }

@@ -53,7 +53,9 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
 fn instant(at: Option<&str>) -> Result<Timestamp, Problem> {
     match at {
         None => Ok(Clock::system().now().to_jiff()),
-        Some(text) => text.parse().map_err(|_| Problem::bad_request(format!("{text} is not a time of RFC 3339"))),
+        Some(text) => text
+            .parse()
+            .map_err(|_| Problem::bad_request(format!("{text} is not a time of RFC 3339"))),
     }
 }
 
@@ -85,7 +87,11 @@ pub(super) async fn transitions(Query(query): Query<TimeQuery>) -> Result<Json<I
     let zone = zone(&query.zone)?;
     let from = instant(query.at.as_deref())?;
     let changes = zone.following(from).take(query.limit.unwrap_or(4).clamp(1, 50));
-    Ok(Items::new(changes.map(|change| local(&query.zone, &change.timestamp().to_zoned(zone.clone()))).collect()))
+    Ok(Items::new(
+        changes
+            .map(|change| local(&query.zone, &change.timestamp().to_zoned(zone.clone())))
+            .collect(),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -19,7 +19,9 @@ pub(crate) enum Error {
         source: io::Error,
     },
     /// The file is not a key.
-    #[error("{0} does not hold a key of 64 hexadecimal characters: restore the file, secrets sealed with it cannot be read otherwise")]
+    #[error(
+        "{0} does not hold a key of 64 hexadecimal characters: restore the file, secrets sealed with it cannot be read otherwise"
+    )]
     NotAKey(PathBuf),
 }
 
@@ -30,14 +32,25 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 /// Makes the directory, readable by its user alone.
 pub(crate) fn prepare(dir: &Path) -> Result<(), Error> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed(dir))?;
     std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed(dir))
 }
 
 /// Writes a file that its user alone may read; an existing one stays as it is.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed(path))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed(path))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed(path))
 }
 
 /// The master key of the file, which is made when absent.

@@ -11,21 +11,35 @@ pub(crate) struct Roles {
 
 impl Roles {
     /// All of them.
-    pub(crate) const ALL: Self = Self { gateway: true, portal: true, metering: true, billing: true };
+    pub(crate) const ALL: Self = Self {
+        gateway: true,
+        portal: true,
+        metering: true,
+        billing: true,
+    };
 
     /// From their names.
     ///
     /// # Errors
     /// A name that is no role, or a set that cannot run yet.
     pub(crate) fn parse(names: &[String]) -> Result<Self, String> {
-        let mut roles = Self { gateway: false, portal: false, metering: false, billing: false };
+        let mut roles = Self {
+            gateway: false,
+            portal: false,
+            metering: false,
+            billing: false,
+        };
         for name in names {
             match name.trim() {
                 "gateway" => roles.gateway = true,
                 "portal" => roles.portal = true,
                 "metering" => roles.metering = true,
                 "billing" => roles.billing = true,
-                other => return Err(format!("{other} is not a role: write gateway, portal, metering, billing")),
+                other => {
+                    return Err(format!(
+                        "{other} is not a role: write gateway, portal, metering, billing"
+                    ));
+                }
             }
         }
         if roles == Self::ALL {
@@ -43,7 +57,15 @@ mod tests {
     fn all_roles_run_in_one_process_and_others_are_refused_with_a_reason() {
         let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(Roles::parse(&names("gateway,portal,metering,billing")), Ok(Roles::ALL));
-        assert!(Roles::parse(&names("gateway")).unwrap_err().contains("not supported yet"));
-        assert!(Roles::parse(&names("gatway")).unwrap_err().contains("gatway is not a role"));
+        assert!(
+            Roles::parse(&names("gateway"))
+                .unwrap_err()
+                .contains("not supported yet")
+        );
+        assert!(
+            Roles::parse(&names("gatway"))
+                .unwrap_err()
+                .contains("gatway is not a role")
+        );
     }
 }

@@ -43,7 +43,9 @@ impl ServerTls {
     /// # Errors
     /// When either cannot be read or they do not fit each other.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
-        Ok(Self { config: ArcSwap::from(server_config(chain, key)?) })
+        Ok(Self {
+            config: ArcSwap::from(server_config(chain, key)?),
+        })
     }
 
     /// Replaces certificate and key for the handshakes to come.
@@ -55,6 +57,13 @@ impl ServerTls {
         Ok(())
     }
 
+    /// The settings of this moment for a server that speaks HTTP/1.1 alone.
+    pub fn http1_config(&self) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.config.load());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
     /// Performs the handshake of one connection.
     pub(crate) async fn accept(&self, tcp: TcpStream) -> io::Result<Accepted> {
         let stream = TlsAcceptor::from(self.config.load_full()).accept(tcp).await?;
@@ -64,7 +73,11 @@ impl ServerTls {
             _ => Protocol::Http1,
         };
         let server_name = session.server_name().map(Box::from);
-        Ok(Accepted { protocol, server_name, stream: Stream::ServerTls(Box::new(stream)) })
+        Ok(Accepted {
+            protocol,
+            server_name,
+            stream: Stream::ServerTls(Box::new(stream)),
+        })
     }
 }
 
@@ -88,7 +101,11 @@ fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Error> {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
-    if certificates.is_empty() { Err(Error::NoCertificate) } else { Ok(certificates) }
+    if certificates.is_empty() {
+        Err(Error::NoCertificate)
+    } else {
+        Ok(certificates)
+    }
 }
 
 /// TLS towards upstreams. Cheap to clone; sessions are resumed across clones.
@@ -103,7 +120,9 @@ impl ClientTls {
     /// # Errors
     /// When `extra_ca` cannot be read.
     pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, Error> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         for certificate in extra_ca.map_or_else(|| Ok(Vec::new()), certificates)? {
             roots.add(certificate)?;
         }
@@ -112,7 +131,9 @@ impl ClientTls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(config)),
+        })
     }
 
     /// Performs the handshake on a connected socket and verifies that the

@@ -1,0 +1,112 @@
+//! The platform as a process: starts the services in order, wires them to each other, drains and stops them.
+//!
+//! Order of the start: the ledger takes up the journals of earlier runs; the control plane publishes its snapshot;
+//! counters begin where the ledger stands; only then does the gateway accept. Order of the end: the gateway drains, so
+//! that nothing is written any more; metering counts the rest; then the others.
+
+mod baseline;
+mod data_dir;
+mod ops;
+mod roles;
+mod start;
+mod tls;
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(crate) use data_dir::prepare as prepare_directory;
+pub(crate) use roles::Roles;
+pub(crate) use start::{Login, Running, start};
+
+use crate::config::{Config, Environment};
+
+/// Threads of everything but the gateway.
+const CONTROL_THREADS: usize = 2;
+/// How much the threads of everything but the gateway yield to it.
+const CONTROL_NICE: i32 = 5;
+
+/// Why the platform does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("this configuration cannot be served:\n{0}")]
+    NotBuilt(String),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Logs(#[from] telemetry::Error),
+    #[error("the data directory cannot be used")]
+    DataDir(#[from] data_dir::Error),
+    #[error("the database cannot be used")]
+    Store(#[from] store::Error),
+    #[error("the analytics database cannot be used")]
+    Analytics(#[from] analytics::Error),
+    #[error("the usage journal cannot be used")]
+    Journal(#[from] journal::Error),
+    #[error("the usage journal cannot be set up")]
+    JournalSettings(#[source] std::io::Error),
+    #[error("usage of earlier runs cannot be counted")]
+    Metering(#[from] metering::Gone),
+    #[error("the first administrator cannot be made")]
+    FirstAdmin(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("an empty configuration cannot be compiled")]
+    Snapshot(#[from] snapshot::Error),
+    #[error("the portal cannot be started")]
+    Portal(#[from] portal::Error),
+    #[error("the gateway cannot be started")]
+    Gateway(#[from] gateway::Error),
+    #[error("TLS cannot be set up")]
+    Tls(#[from] tls::Error),
+    #[error("ops.listen: cannot listen on {address}")]
+    Ops {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The runtime of everything but the gateway, at lower priority than its threads.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .max_blocking_threads(16)
+        .thread_name("control")
+        .on_thread_start(|| {
+            let thread = rustix::thread::gettid();
+            // Without the right to lower it the priority stays as it is.
+            let _ = rustix::process::setpriority_process(Some(thread), CONTROL_NICE);
+        })
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)
+}
+
+/// Serves until the process is told to end.
+///
+/// # Errors
+/// Why it did not start.
+pub(crate) fn run(config: Config, _roles: Roles, environment: &Environment) -> Result<(), Error> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let running = start(config, environment).await?;
+        running.announce();
+        until_told_to_end().await;
+        running.stop().await;
+        Ok(())
+    });
+    // What still blocks a thread must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn until_told_to_end() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be listened for; only kill ends this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
