@@ -177,7 +177,7 @@ impl Slot {
             (State::Bucket { bucket, .. }, Origin::Bucket) if kept == 0 => bucket.give_back(units),
             (State::Fixed { fixed, .. }, Origin::Fixed(start)) if kept == 0 => fixed.give_back(start, units),
             (State::Windowed(windowed), Origin::Window(start)) => {
-                windowed.settle(start, i128::from(units) * NANOS, kept)
+                windowed.settle(start, i128::from(units) * NANOS, kept);
             }
             (State::Windowed(windowed), Origin::Metered(start)) => windowed.settle(start, 0, kept),
             (State::Concurrency(in_flight), Origin::Concurrency) => *in_flight = in_flight.saturating_sub(units),

@@ -49,6 +49,14 @@ fn limits_are_compiled_for_each_operation() {
     assert_eq!((of, max, ceiling), (QuotaOf::Quantities, 77, Some(77)));
 }
 
+fn with_secret() -> snapshot::source::ApiRecord {
+    let mut secret = api(2, r#""base_path":"/s""#, &[]);
+    secret.spec = spec(
+        r#"{"name":"s","base_path":"/s","upstream":{"targets":[{"url":"http://a"}],"auth":{"header":"X-S","value_env":"E"}}}"#,
+    );
+    secret
+}
+
 #[test]
 fn a_bad_input_is_refused_by_name_and_the_old_snapshot_stays() {
     let good = scratch([
@@ -57,10 +65,7 @@ fn a_bad_input_is_refused_by_name_and_the_old_snapshot_stays() {
     ])
     .unwrap();
     let before = good.checksum();
-    let mut secret = api(2, r#""base_path":"/s""#, &[]);
-    secret.spec = spec(
-        r#"{"name":"s","base_path":"/s","upstream":{"targets":[{"url":"http://a"}],"auth":{"header":"X-S","value_env":"E"}}}"#,
-    );
+    let secret = with_secret();
     let mut moved = secret.clone();
     moved.upstream_auth = Some(master().seal("api/other", b"v", [0; 24]).unwrap());
     let paused = vec![subscription(5, 9, Status::Active, 1)];
