@@ -84,13 +84,20 @@ pub struct Body {
 impl Body {
     /// No bytes.
     pub const fn empty() -> Self {
-        Self { kind: Kind::Empty, allowance: None }
+        Self {
+            kind: Kind::Empty,
+            allowance: None,
+        }
     }
 
     /// All bytes at once, as one frame.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self::of(Kind::Full(bytes)) }
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self::of(Kind::Full(bytes))
+        }
     }
 
     /// A body produced elsewhere, such as one that meters another body.
@@ -146,8 +153,12 @@ impl Body {
     /// [`BodyError::TooLarge`] beyond `max`, or whatever ended the body early.
     pub async fn collect(mut self, max: u64) -> Result<Bytes, BodyError> {
         self.limit(max)?;
-        let Some(first) = self.next_data().await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.next_data().await? else { return Ok(first) };
+        let Some(first) = self.next_data().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next_data().await? else {
+            return Ok(first);
+        };
         let mut all = bytes::BytesMut::from(&first[..]);
         all.extend_from_slice(&second);
         while let Some(more) = self.next_data().await? {
@@ -188,10 +199,7 @@ impl Body {
     }
 }
 
-fn poll_wrapped(
-    body: &mut Wrapped,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Option<Bytes>, BodyError>> {
+fn poll_wrapped(body: &mut Wrapped, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
     loop {
         match ready!(body.as_mut().poll_frame(cx)).transpose()? {
             None => return Poll::Ready(Ok(None)),
@@ -208,11 +216,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.get_mut().poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)).transpose())
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.get_mut()
+            .poll_data(cx)
+            .map(|data| data.map(|data| data.map(Frame::data)).transpose())
     }
 
     fn is_end_stream(&self) -> bool {
@@ -258,6 +265,9 @@ impl fmt::Debug for Body {
             Kind::H2Request(_) => "h2 request",
             Kind::Wrapped(_) => "wrapped",
         };
-        f.debug_struct("Body").field("kind", &kind).field("size", &self.size_hint()).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("kind", &kind)
+            .field("size", &self.size_hint())
+            .finish_non_exhaustive()
     }
 }

@@ -43,7 +43,13 @@ pub struct Case {
 impl Case {
     /// Nothing reaches the service.
     fn refused(name: impl Into<String>, source: &'static str, wire: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), source, wire: wire.into(), reaches: Vec::new(), then: Then::Closed }
+        Self {
+            name: name.into(),
+            source,
+            wire: wire.into(),
+            reaches: Vec::new(),
+            then: Then::Closed,
+        }
     }
 
     fn reaching(mut self, target: &'static str, body: &[u8]) -> Self {

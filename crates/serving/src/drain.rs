@@ -37,7 +37,9 @@ impl Drain {
 
     /// Another watcher, for another worker.
     pub fn watch(&self) -> DrainWatch {
-        DrainWatch { receiver: self.sender.subscribe() }
+        DrainWatch {
+            receiver: self.sender.subscribe(),
+        }
     }
 }
 

@@ -69,7 +69,15 @@ impl<S: Service> Connection<S> {
     ) -> Self {
         let stream = stream.into();
         let cue = Rc::default();
-        Self { stream, input: BytesMut::new(), service, info, settings, cue, opened }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            service,
+            info,
+            settings,
+            cue,
+            opened,
+        }
     }
 
     /// Lets `cue` tell this connection to finish.
@@ -88,15 +96,33 @@ impl<S: Service> Connection<S> {
 
     /// Serves until the connection ends. Must run inside a `LocalSet`.
     pub async fn run(self) {
-        let Self { stream, input, service, info, settings, cue, opened } = self;
+        let Self {
+            stream,
+            input,
+            service,
+            info,
+            settings,
+            cue,
+            opened,
+        } = self;
         let traffic = Rc::new(Traffic::new(&settings.limits));
         let watch = Rc::new(Watch::new(Rc::clone(&settings), opened));
         let guard = Guard::new(stream, input, Rc::clone(&traffic));
-        let adapter = Adapter { service, info, settings, watch: Rc::clone(&watch) };
-        let connection =
-            builder(&adapter.settings).serve_connection(TokioIo::new(guard), adapter);
+        let adapter = Adapter {
+            service,
+            info,
+            settings,
+            watch: Rc::clone(&watch),
+        };
+        let connection = builder(&adapter.settings).serve_connection(TokioIo::new(guard), adapter);
         let mut connection = pin!(connection);
-        let mut keeper = Keeper { watch, traffic, cue, timer: CoarseTimer::new(), is_closing: false };
+        let mut keeper = Keeper {
+            watch,
+            traffic,
+            cue,
+            timer: CoarseTimer::new(),
+            is_closing: false,
+        };
         poll_fn(|cx| {
             loop {
                 if connection.as_mut().poll(cx).is_ready() {

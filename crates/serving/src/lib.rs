@@ -24,9 +24,9 @@ pub mod problem;
 pub mod request_id;
 pub mod service;
 pub mod stream;
-mod timer;
 #[cfg(test)]
 mod testing;
+mod timer;
 pub mod tls;
 pub mod trace_context;
 

@@ -60,7 +60,10 @@ struct Shared<S> {
 
 impl<S> Clone for Shared<S> {
     fn clone(&self) -> Self {
-        Self { service: Rc::clone(&self.service), settings: Rc::clone(&self.settings) }
+        Self {
+            service: Rc::clone(&self.service),
+            settings: Rc::clone(&self.settings),
+        }
     }
 }
 
@@ -76,13 +79,13 @@ pub struct Report {
 impl<S: Service> Worker<S> {
     /// Serves plain HTTP on `listener`, which may come from [`bind`] or from a
     /// descriptor passed by a parent process.
-    pub fn new(
-        listener: StdListener,
-        service: Rc<S>,
-        settings: Rc<Settings>,
-        drain: DrainWatch,
-    ) -> Self {
-        Self { listener, tls: None, context: Shared { service, settings }, drain }
+    pub fn new(listener: StdListener, service: Rc<S>, settings: Rc<Settings>, drain: DrainWatch) -> Self {
+        Self {
+            listener,
+            tls: None,
+            context: Shared { service, settings },
+            drain,
+        }
     }
 
     /// Serves TLS instead, with HTTP/2 and HTTP/1.1 by ALPN.
@@ -97,11 +100,22 @@ impl<S: Service> Worker<S> {
     /// # Errors
     /// When the listener cannot be registered with the runtime.
     pub async fn serve(self) -> io::Result<Report> {
-        let Self { listener, tls, context, mut drain } = self;
+        let Self {
+            listener,
+            tls,
+            context,
+            mut drain,
+        } = self;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let max = context.settings.limits.connections;
-        let mut open = Open { tasks: JoinSet::new(), cues: Vec::new(), accepted: 0, tls, context };
+        let mut open = Open {
+            tasks: JoinSet::new(),
+            cues: Vec::new(),
+            accepted: 0,
+            tls,
+            context,
+        };
         loop {
             tokio::select! {
                 biased;
@@ -151,7 +165,13 @@ impl<S: Service> Open<S> {
         let cue = Rc::new(Cue::default());
         self.remember(&cue);
         self.accepted += 1;
-        let accepted = Fresh { tcp, peer, local, opened: Instant::now(), cue };
+        let accepted = Fresh {
+            tcp,
+            peer,
+            local,
+            opened: Instant::now(),
+            cue,
+        };
         let context = self.context.clone();
         match &self.tls {
             None => self.tasks.spawn_local(serve_plain(context, accepted)),
@@ -190,7 +210,10 @@ impl<S: Service> Open<S> {
         }
         let cut = self.tasks.len();
         self.tasks.shutdown().await;
-        Report { accepted: self.accepted, cut }
+        Report {
+            accepted: self.accepted,
+            cut,
+        }
     }
 }
 
@@ -215,11 +238,29 @@ struct Fresh {
 async fn serve_tls<S: Service>(context: Shared<S>, fresh: Fresh, tls: Arc<ServerTls>) {
     let deadline = fresh.opened + context.settings.deadlines.first_head;
     // A failed or slow handshake is the client's affair; there is no one to tell.
-    let Ok(Ok(accepted)) = timeout_at(deadline, tls.accept(fresh.tcp)).await else { return };
-    let Accepted { stream, protocol, server_name } = accepted;
+    let Ok(Ok(accepted)) = timeout_at(deadline, tls.accept(fresh.tcp)).await else {
+        return;
+    };
+    let Accepted {
+        stream,
+        protocol,
+        server_name,
+    } = accepted;
     let (peer, local) = (fresh.peer, fresh.local);
-    let info = Rc::new(ConnInfo { peer, local, tls: true, server_name, protocol });
-    let ready = Ready { stream, info, input: BytesMut::new(), opened: fresh.opened, cue: fresh.cue };
+    let info = Rc::new(ConnInfo {
+        peer,
+        local,
+        tls: true,
+        server_name,
+        protocol,
+    });
+    let ready = Ready {
+        stream,
+        info,
+        input: BytesMut::new(),
+        opened: fresh.opened,
+        cue: fresh.cue,
+    };
     serve(context, ready).await;
 }
 
@@ -234,8 +275,24 @@ async fn serve_plain<S: Service>(context: Shared<S>, fresh: Fresh) {
         protocol = found;
     }
     let (peer, local) = (fresh.peer, fresh.local);
-    let info = Rc::new(ConnInfo { peer, local, tls: false, server_name: None, protocol });
-    serve(context, Ready { stream, info, input, opened: fresh.opened, cue: fresh.cue }).await;
+    let info = Rc::new(ConnInfo {
+        peer,
+        local,
+        tls: false,
+        server_name: None,
+        protocol,
+    });
+    serve(
+        context,
+        Ready {
+            stream,
+            info,
+            input,
+            opened: fresh.opened,
+            cue: fresh.cue,
+        },
+    )
+    .await;
 }
 
 struct Ready {
@@ -247,7 +304,13 @@ struct Ready {
 }
 
 async fn serve<S: Service>(context: Shared<S>, ready: Ready) {
-    let Ready { stream, info, input, opened, cue } = ready;
+    let Ready {
+        stream,
+        info,
+        input,
+        opened,
+        cue,
+    } = ready;
     let Shared { service, settings } = context;
     match info.protocol {
         Protocol::Http1 => {

@@ -3,8 +3,8 @@
 //! The `type` of each is `https://tollgate.dev/problems/NAME`.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::body::Body;
@@ -98,9 +98,7 @@ impl ProblemKind {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::RequestInvalid => StatusCode::BAD_REQUEST,
-            Self::MissingCredentials | Self::InvalidCredentials | Self::ExpiredCredentials => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::MissingCredentials | Self::InvalidCredentials | Self::ExpiredCredentials => StatusCode::UNAUTHORIZED,
             Self::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
             Self::NoSubscription
             | Self::SubscriptionInactive
@@ -113,9 +111,7 @@ impl ProblemKind {
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::RateLimited | Self::QuotaExceeded | Self::ConcurrencyLimited => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::RateLimited | Self::QuotaExceeded | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::UpstreamUnreachable | Self::UpstreamInvalid => StatusCode::BAD_GATEWAY,
             Self::UpstreamCircuitOpen | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,

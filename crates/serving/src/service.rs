@@ -57,7 +57,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without `Retry-After`.
     pub const fn new(kind: ProblemKind, reason: &'static str) -> Self {
-        Self { kind, reason, retry_after: None }
+        Self {
+            kind,
+            reason,
+            retry_after: None,
+        }
     }
 
     /// The problem body that says so.

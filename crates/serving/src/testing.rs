@@ -32,7 +32,10 @@ impl Handler {
         R: Future<Output = Response> + 'static,
     {
         let answer = Box::new(move |request| Box::pin(answer(request)) as Answering);
-        Rc::new(Self { answer, completions: RefCell::default() })
+        Rc::new(Self {
+            answer,
+            completions: RefCell::default(),
+        })
     }
 }
 
@@ -58,7 +61,13 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
 
 pub(crate) fn info(protocol: Protocol) -> Rc<ConnInfo> {
     let address = "127.0.0.1:1".parse().unwrap();
-    Rc::new(ConnInfo { peer: address, local: address, tls: false, server_name: None, protocol })
+    Rc::new(ConnInfo {
+        peer: address,
+        local: address,
+        tls: false,
+        server_name: None,
+        protocol,
+    })
 }
 
 /// The client's end of a connection that is being served.
@@ -66,6 +75,8 @@ pub(crate) struct Client {
     pub(crate) stream: DuplexStream,
     pub(crate) cue: Rc<Cue>,
     pub(crate) opened: Instant,
+    /// The connection's task, whose panic a test wants to hear of.
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 pub(crate) fn serve_with(service: &Rc<Handler>, settings: Settings) -> Client {
@@ -78,8 +89,13 @@ pub(crate) fn serve_through(service: &Rc<Handler>, settings: Settings, pipe: usi
     let cue = Rc::new(Cue::default());
     let info = info(Protocol::Http1);
     let connection = Connection::new(far, Rc::clone(service), info, Rc::new(settings), opened);
-    tokio::task::spawn_local(connection.with_cue(Rc::clone(&cue)).run());
-    Client { stream: near, cue, opened }
+    let task = tokio::task::spawn_local(connection.with_cue(Rc::clone(&cue)).run());
+    Client {
+        stream: near,
+        cue,
+        opened,
+        task,
+    }
 }
 
 pub(crate) fn serve(service: &Rc<Handler>) -> Client {
@@ -120,11 +136,16 @@ impl Client {
 
 fn without_date(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
+    text.split_inclusive("\r\n")
+        .filter(|line| !line.starts_with("date: "))
+        .collect()
 }
 
 /// A body that is fed by hand.
-pub(crate) fn fed() -> (tokio::sync::mpsc::UnboundedSender<Result<bytes::Bytes, BodyError>>, Body) {
+pub(crate) fn fed() -> (
+    tokio::sync::mpsc::UnboundedSender<Result<bytes::Bytes, BodyError>>,
+    Body,
+) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     (sender, Body::wrap(Fed(receiver)))
 }
@@ -139,6 +160,8 @@ impl http_body::Body for Fed {
         mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
-        self.0.poll_recv(cx).map(|item| item.map(|item| item.map(http_body::Frame::data)))
+        self.0
+            .poll_recv(cx)
+            .map(|item| item.map(|item| item.map(http_body::Frame::data)))
     }
 }

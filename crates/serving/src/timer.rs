@@ -23,7 +23,11 @@ pub(crate) struct CoarseTimer {
 impl CoarseTimer {
     pub(crate) fn new() -> Self {
         let fires = Instant::now() + TICK;
-        Self { sleep: Box::pin(sleep_until(fires)), fires, deadline: None }
+        Self {
+            sleep: Box::pin(sleep_until(fires)),
+            fires,
+            deadline: None,
+        }
     }
 
     pub(crate) fn set(&mut self, deadline: Instant) {
@@ -45,7 +49,9 @@ impl CoarseTimer {
 
     /// Ready once the deadline has passed; pending for ever without one.
     pub(crate) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
         while self.sleep.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if now >= deadline {
@@ -77,7 +83,13 @@ impl RateWindow {
     pub(crate) fn new(span: Duration, rate: u64) -> Self {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let needed = rate.saturating_mul(millis) / 1000;
-        Self { span, needed, bytes: 0, waited: Duration::ZERO, since: None }
+        Self {
+            span,
+            needed,
+            bytes: 0,
+            waited: Duration::ZERO,
+            since: None,
+        }
     }
 
     /// Somebody waits from now on; returns the instant to look again.

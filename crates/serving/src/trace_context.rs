@@ -23,7 +23,11 @@ impl TraceContext {
         let text = value.as_bytes();
         let (head, rest) = text.split_at_checked(55)?;
         let version = unhex([head[0], head[1]])?;
-        let ends_well = if version == 0 { rest.is_empty() } else { rest.first().is_none_or(|b| *b == b'-') };
+        let ends_well = if version == 0 {
+            rest.is_empty()
+        } else {
+            rest.first().is_none_or(|b| *b == b'-')
+        };
         if version == 0xff || !ends_well || [head[2], head[35], head[52]] != *b"---" {
             return None;
         }
@@ -44,7 +48,11 @@ impl TraceContext {
         // Zero ids are invalid; the chance is nil, the guarantee is free.
         trace_id[15] |= u8::from(trace_id == [0; 16]);
         span_id[7] |= u8::from(span_id == [0; 8]);
-        Self { trace_id, span_id, flags: 0 }
+        Self {
+            trace_id,
+            span_id,
+            flags: 0,
+        }
     }
 
     /// The same trace with our span as the caller of whatever comes next.

@@ -15,7 +15,11 @@ pub(super) fn cases() -> Vec<Case> {
     for (name, source, value) in ENCODINGS {
         let head = [b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:", *value, b"\r\n"].concat();
         let chunks = [b"\r\n0\r\n\r\n", SMUGGLED.as_bytes()].concat();
-        cases.push(Case::refused(format!("encoding: {name}"), source, [&head[..], &chunks].concat()));
+        cases.push(Case::refused(
+            format!("encoding: {name}"),
+            source,
+            [&head[..], &chunks].concat(),
+        ));
         let both = [&head[..], b"Content-Length: 5\r\n", &chunks].concat();
         cases.push(Case::refused(format!("encoding beside a length: {name}"), source, both));
     }
@@ -43,8 +47,16 @@ const LENGTHS: &[(&str, &str, &[u8])] = &[
     ("comma only", KETTLE, b" ,34"),
     ("inner space", KETTLE, b" 3 4"),
     ("quoted", KETTLE, b" \"34\""),
-    ("overflows 64 bits", "CVE-2021-40346 and others", b" 18446744073709551650"),
-    ("wraps to the length", "CVE-2021-32714", b" 340282366920938463463374607431768211490"),
+    (
+        "overflows 64 bits",
+        "CVE-2021-40346 and others",
+        b" 18446744073709551650",
+    ),
+    (
+        "wraps to the length",
+        "CVE-2021-32714",
+        b" 340282366920938463463374607431768211490",
+    ),
     ("arabic digits", GARDEN, "\u{663}\u{664}".as_bytes()),
     ("begins with 0x85", GARDEN, b" \x8534"),
     ("ends in 0xa0", GARDEN, b" 34\xa0"),
@@ -60,12 +72,24 @@ const ENCODINGS: &[(&str, &str, &[u8])] = &[
     ("comma first", GARDEN, b" ,chunked"),
     ("comma last", GARDEN, b" chunked,"),
     ("chunked twice in a list", GARDEN, b" chunked, chunked"),
-    ("chunked twice in two fields", GARDEN, b" chunked\r\nTransfer-Encoding: chunked"),
+    (
+        "chunked twice in two fields",
+        GARDEN,
+        b" chunked\r\nTransfer-Encoding: chunked",
+    ),
     ("identity, then chunked", KETTLE, b" identity, chunked"),
     ("chunked, then identity", KETTLE, b" chunked, identity"),
     ("chunked within identity", KETTLE, b" identity, chunked, identity"),
-    ("chunked and identity in two fields", KETTLE, b" chunked\r\nTransfer-Encoding: identity"),
-    ("identity and chunked in two fields", KETTLE, b" identity\r\nTransfer-Encoding: chunked"),
+    (
+        "chunked and identity in two fields",
+        KETTLE,
+        b" chunked\r\nTransfer-Encoding: identity",
+    ),
+    (
+        "identity and chunked in two fields",
+        KETTLE,
+        b" identity\r\nTransfer-Encoding: chunked",
+    ),
     ("identity", GARDEN, b" identity"),
     ("gzip, chunked", "RFC 9112", b" gzip, chunked"),
     ("unknown", GARDEN, b" blegh"),
@@ -91,17 +115,72 @@ const ENCODINGS: &[(&str, &str, &[u8])] = &[
 
 /// Name, source, fields, body; a smuggled request follows.
 const PAIRS: &[(&str, &str, &str, &str)] = &[
-    ("length, then chunks", "CL.TE", "Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
-    ("chunks, then length", "TE.CL", "Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n"),
-    ("chunks and zero length", "TE.0", "Transfer-Encoding: chunked\r\nContent-Length: 0", "0\r\n\r\n"),
-    ("two lengths, first counts", GARDEN, "Content-Length: 1\r\nContent-Length: 0", "Z"),
-    ("two lengths, last counts", GARDEN, "Content-Length: 0\r\nContent-Length: 1", "Z"),
-    ("two equal lengths", "RFC 9112", "Content-Length: 1\r\nContent-Length: 1", "Z"),
-    ("empty length, then another", GARDEN, "Content-Length: \r\nContent-Length: 43", ""),
-    ("length with integer overflow in the name", "CVE-2021-40346", "Content-Length0aaaaaa:\r\nContent-Length: 1\r\nContent-Length: 31", "Z"),
-    ("connection hides the encoding", KETTLE, "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
-    ("an invalid field before the length", KETTLE, "X-Invalid Y: \r\nContent-Length: 1", "Z"),
-    ("encoding hidden by a folded field", KETTLE, "Foo: bar\r\n Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n"),
+    (
+        "length, then chunks",
+        "CL.TE",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "0\r\n\r\n",
+    ),
+    (
+        "chunks, then length",
+        "TE.CL",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "0\r\n\r\n",
+    ),
+    (
+        "chunks and zero length",
+        "TE.0",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+        "0\r\n\r\n",
+    ),
+    (
+        "two lengths, first counts",
+        GARDEN,
+        "Content-Length: 1\r\nContent-Length: 0",
+        "Z",
+    ),
+    (
+        "two lengths, last counts",
+        GARDEN,
+        "Content-Length: 0\r\nContent-Length: 1",
+        "Z",
+    ),
+    (
+        "two equal lengths",
+        "RFC 9112",
+        "Content-Length: 1\r\nContent-Length: 1",
+        "Z",
+    ),
+    (
+        "empty length, then another",
+        GARDEN,
+        "Content-Length: \r\nContent-Length: 43",
+        "",
+    ),
+    (
+        "length with integer overflow in the name",
+        "CVE-2021-40346",
+        "Content-Length0aaaaaa:\r\nContent-Length: 1\r\nContent-Length: 31",
+        "Z",
+    ),
+    (
+        "connection hides the encoding",
+        KETTLE,
+        "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
+        "0\r\n\r\n",
+    ),
+    (
+        "an invalid field before the length",
+        KETTLE,
+        "X-Invalid Y: \r\nContent-Length: 1",
+        "Z",
+    ),
+    (
+        "encoding hidden by a folded field",
+        KETTLE,
+        "Foo: bar\r\n Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "0\r\n\r\n",
+    ),
 ];
 
 fn valid() -> Vec<Case> {
@@ -111,22 +190,56 @@ fn valid() -> Vec<Case> {
     };
     let old = "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     vec![
-        case("zero padding is decimal", GARDEN, post("Content-Length: 010", "0123456789"))
-            .reaching("/a", b"0123456789"),
-        case("a body on GET stays its body", GARDEN, post("Content-Length: 10", "GET /b HTT").replace("POST", "GET"))
-            .reaching("/a", b"GET /b HTT"),
-        case("a request as a body is a body", KETTLE, post("Content-Length: 35", SMUGGLED))
-            .reaching("/a", SMUGGLED.as_bytes()),
-        case("no length is no body", "RFC 9112", format!("{}{}", post("A: b", ""), "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"))
-            .reaching("/a", b"")
-            .reaching("/b", b""),
-        case("zero, then a pipelined request", GARDEN, format!("{}{}", post("Content-Length: 0", ""), post("Content-Length: 1", "Z")))
-            .reaching("/a", b"")
-            .reaching("/a", b"Z"),
-        case("upper case", KETTLE, post("TRANSFER-ENCODING: CHUNKED", "1\r\nZ\r\n0\r\n\r\n")).reaching("/a", b"Z"),
-        case("space around the value", KETTLE, post("Transfer-Encoding:  chunked\t ", "1\r\nZ\r\n0\r\n\r\n"))
-            .reaching("/a", b"Z"),
+        case(
+            "zero padding is decimal",
+            GARDEN,
+            post("Content-Length: 010", "0123456789"),
+        )
+        .reaching("/a", b"0123456789"),
+        case(
+            "a body on GET stays its body",
+            GARDEN,
+            post("Content-Length: 10", "GET /b HTT").replace("POST", "GET"),
+        )
+        .reaching("/a", b"GET /b HTT"),
+        case(
+            "a request as a body is a body",
+            KETTLE,
+            post("Content-Length: 35", SMUGGLED),
+        )
+        .reaching("/a", SMUGGLED.as_bytes()),
+        case(
+            "no length is no body",
+            "RFC 9112",
+            format!("{}{}", post("A: b", ""), "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        )
+        .reaching("/a", b"")
+        .reaching("/b", b""),
+        case(
+            "zero, then a pipelined request",
+            GARDEN,
+            format!("{}{}", post("Content-Length: 0", ""), post("Content-Length: 1", "Z")),
+        )
+        .reaching("/a", b"")
+        .reaching("/a", b"Z"),
+        case(
+            "upper case",
+            KETTLE,
+            post("TRANSFER-ENCODING: CHUNKED", "1\r\nZ\r\n0\r\n\r\n"),
+        )
+        .reaching("/a", b"Z"),
+        case(
+            "space around the value",
+            KETTLE,
+            post("Transfer-Encoding:  chunked\t ", "1\r\nZ\r\n0\r\n\r\n"),
+        )
+        .reaching("/a", b"Z"),
         case("HTTP/1.0 with chunks", "CVE-2026-2835", format!("{old}{SMUGGLED}")).then(Then::Closed),
-        case("a body that is not all there", "0.CL", post("Content-Length: 50", SMUGGLED)).then(Then::Waits),
+        case(
+            "a body that is not all there",
+            "0.CL",
+            post("Content-Length: 50", SMUGGLED),
+        )
+        .then(Then::Waits),
     ]
 }

@@ -16,7 +16,10 @@ const PLACES: usize = 4;
 /// None may be read as chunks. Where one reaches a service at all, it does so
 /// with a body of exactly `Content-Length` bytes; what follows is refused.
 pub fn mutations() -> Vec<Case> {
-    gadgets().into_iter().flat_map(|(name, gadget)| probes(&name, &gadget)).collect()
+    gadgets()
+        .into_iter()
+        .flat_map(|(name, gadget)| probes(&name, &gadget))
+        .collect()
 }
 
 fn probes(name: &str, gadget: &[u8]) -> [Case; 2] {
@@ -34,8 +37,10 @@ fn probes(name: &str, gadget: &[u8]) -> [Case; 2] {
 }
 
 fn gadgets() -> Vec<(String, Vec<u8>)> {
-    let mut gadgets: Vec<(String, Vec<u8>)> =
-        NAMED.iter().map(|(name, gadget)| ((*name).to_owned(), gadget.to_vec())).collect();
+    let mut gadgets: Vec<(String, Vec<u8>)> = NAMED
+        .iter()
+        .map(|(name, gadget)| ((*name).to_owned(), gadget.to_vec()))
+        .collect();
     for byte in special_bytes() {
         for first in 0..PLACES {
             gadgets.push((format!("{byte:02x} at {first}"), placed(byte, &[first])));
@@ -56,9 +61,24 @@ fn special_bytes() -> impl Iterator<Item = u8> {
 }
 
 fn placed(byte: u8, places: &[usize]) -> Vec<u8> {
-    let at = |place: usize| if places.contains(&place) { vec![byte] } else { Vec::new() };
+    let at = |place: usize| {
+        if places.contains(&place) {
+            vec![byte]
+        } else {
+            Vec::new()
+        }
+    };
     let before_value = if places.contains(&2) { vec![byte] } else { vec![b' '] };
-    [&at(0)[..], b"Transfer-Encoding", &at(1), b":", &before_value, b"chunked", &at(3)].concat()
+    [
+        &at(0)[..],
+        b"Transfer-Encoding",
+        &at(1),
+        b":",
+        &before_value,
+        b"chunked",
+        &at(3),
+    ]
+    .concat()
 }
 
 /// A second field joined to the first by a special byte.
@@ -69,8 +89,14 @@ fn joined(byte: u8) -> Vec<(String, Vec<u8>)> {
         ("field, byte, encoding", [b"X: X", special, encoding].concat()),
         ("encoding, byte, field", [encoding, special, b"X: X"].concat()),
         ("field, CR, byte, encoding", [b"X: X\r", special, encoding].concat()),
-        ("field, byte, LF, encoding", [b"X: X", special, b"\n", encoding].concat()),
-        ("encoding, CR, byte, field", [encoding, b"\r", special, b"X: X"].concat()),
+        (
+            "field, byte, LF, encoding",
+            [b"X: X", special, b"\n", encoding].concat(),
+        ),
+        (
+            "encoding, CR, byte, field",
+            [encoding, b"\r", special, b"X: X"].concat(),
+        ),
         ("encoding, byte, LF, field", [encoding, special, b"\nX: X"].concat()),
     ]
     .map(|(name, gadget)| (format!("{byte:02x}: {name}"), gadget))

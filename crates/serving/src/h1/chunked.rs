@@ -44,7 +44,11 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) const fn new() -> Self {
-        Self { state: State::Size, extensions: 0, trailers: 0 }
+        Self {
+            state: State::Size,
+            extensions: 0,
+            trailers: 0,
+        }
     }
 
     pub(crate) const fn is_end(&self) -> bool {
@@ -69,7 +73,9 @@ impl Decoder {
     }
 
     fn size(&mut self, buf: &mut BytesMut) -> Result<bool, Fault> {
-        let Some(line) = take_line(buf, MAX_SIZE_LINE, Fault::ChunkSize)? else { return Ok(false) };
+        let Some(line) = take_line(buf, MAX_SIZE_LINE, Fault::ChunkSize)? else {
+            return Ok(false);
+        };
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         if digits == 0 || digits > MAX_DIGITS {
             return Err(Fault::ChunkSize);
@@ -111,7 +117,9 @@ impl Decoder {
 
     fn trailer(&mut self, buf: &mut BytesMut) -> Result<bool, Fault> {
         let room = MAX_TRAILERS - self.trailers;
-        let Some(line) = take_line(buf, room, Fault::Trailer)? else { return Ok(false) };
+        let Some(line) = take_line(buf, room, Fault::Trailer)? else {
+            return Ok(false);
+        };
         if line.is_empty() {
             self.state = State::End;
             return Ok(true);
@@ -151,8 +159,14 @@ fn is_extension(text: &[u8]) -> bool {
 fn check_trailer(line: &[u8]) -> Result<(), Fault> {
     let colon = memchr::memchr(b':', line).ok_or(Fault::Trailer)?;
     let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Fault::Trailer)?;
-    let is_clean = line[colon + 1..].iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
-    if is_clean && !is_forbidden(&name) { Ok(()) } else { Err(Fault::Trailer) }
+    let is_clean = line[colon + 1..]
+        .iter()
+        .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
+    if is_clean && !is_forbidden(&name) {
+        Ok(())
+    } else {
+        Err(Fault::Trailer)
+    }
 }
 
 /// Fields that decide framing, routing or identity (RFC 9110 section 6.5.1).
@@ -215,7 +229,11 @@ mod tests {
         whole("0\r\n\r\n", "", "");
         whole("3\r\nabc\r\n0\r\n\r\nGET", "abc", "GET");
         whole("003\r\nabc\r\n000\r\n\r\n", "abc", "");
-        whole("A\r\n0123456789\r\n1;a=\"b c\"\r\nx\r\n0;q\r\nX-T: v\r\n\r\n", "0123456789x", "");
+        whole(
+            "A\r\n0123456789\r\n1;a=\"b c\"\r\nx\r\n0;q\r\nX-T: v\r\n\r\n",
+            "0123456789x",
+            "",
+        );
     }
 
     #[test]
@@ -223,7 +241,21 @@ mod tests {
         let refused = |text: &str, fault: Fault| {
             assert_eq!(decode(&[text.as_bytes()]), Err(fault), "{text:?}");
         };
-        for size in ["", "g", "0x3", "+3", "-3", " 3", "3 ", "3\t", "3 ;a", "3,a", "1000000000000000", "3_0", "3\u{b}"] {
+        for size in [
+            "",
+            "g",
+            "0x3",
+            "+3",
+            "-3",
+            " 3",
+            "3 ",
+            "3\t",
+            "3 ;a",
+            "3,a",
+            "1000000000000000",
+            "3_0",
+            "3\u{b}",
+        ] {
             refused(&format!("{size}\r\nabc\r\n0\r\n\r\n"), Fault::ChunkSize);
         }
         refused("3\nabc\r\n0\r\n\r\n", Fault::LineEnd);

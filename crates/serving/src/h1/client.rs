@@ -116,10 +116,9 @@ impl Error {
         match self.kind {
             ErrorKind::NotSent(_) => Retry::Safe,
             ErrorKind::Closed(_) | ErrorKind::Cut(_) => Retry::IfIdempotent,
-            ErrorKind::Timeout
-            | ErrorKind::Invalid(_)
-            | ErrorKind::RequestBody(_)
-            | ErrorKind::Unsendable(_) => Retry::Never,
+            ErrorKind::Timeout | ErrorKind::Invalid(_) | ErrorKind::RequestBody(_) | ErrorKind::Unsendable(_) => {
+                Retry::Never
+            }
         }
     }
 
@@ -202,23 +201,38 @@ impl Connection {
     ) -> Result<Response, Error> {
         if let Err(source) = self.check_silence() {
             let request = Some(Box::new(request));
-            return Err(Error { kind: ErrorKind::NotSent(source), request });
+            return Err(Error {
+                kind: ErrorKind::NotSent(source),
+                request,
+            });
         }
         let (parts, body) = request.into_parts();
         let is_bodiless = body.is_end_stream();
         let announce = announce(&parts.method, &body);
         if let Err(fault) = check_sendable(&parts) {
-            return Err(Error { kind: ErrorKind::Unsendable(fault), request: None });
+            return Err(Error {
+                kind: ErrorKind::Unsendable(fault),
+                request: None,
+            });
         }
         self.output.write(|out| encode::request(out, &parts, announce));
         let reader = Reader::new(parts.method == Method::HEAD);
         let upload = Upload::new(body, announce);
-        let mut exchange = Exchange { connection: self, upload, reader, timeouts, sent: 0 };
+        let mut exchange = Exchange {
+            connection: self,
+            upload,
+            reader,
+            timeouts,
+            sent: 0,
+        };
         match std::future::poll_fn(|cx| exchange.poll_head(cx)).await {
             Ok(head) => Ok(exchange.into_response(head, home)),
             Err(kind) => {
                 let request = is_bodiless.then(|| Request::from_parts(parts, Body::empty()));
-                Err(Error { kind, request: request.map(Box::new) })
+                Err(Error {
+                    kind,
+                    request: request.map(Box::new),
+                })
             }
         }
     }
@@ -227,9 +241,7 @@ impl Connection {
 /// Methods whose requests say "no body" by saying nothing.
 fn announce(method: &Method, body: &Body) -> Announce {
     match body.size_hint().exact() {
-        Some(0) if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
-            Announce::Length(0)
-        }
+        Some(0) if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => Announce::Length(0),
         Some(0) => Announce::Nothing,
         Some(length) => Announce::Length(length),
         None => Announce::Chunks,
@@ -305,7 +317,7 @@ impl Exchange {
             if !before {
                 connection.timer.set(Instant::now() + self.timeouts.response);
             }
-        } else if connection.output.is_empty() {
+        } else if !self.upload.is_waiting() {
             // We wait for the client's bytes; that is watched on its side.
             connection.timer.clear();
         } else if progress.written > 0 || !progress.was_waiting {

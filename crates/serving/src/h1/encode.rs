@@ -73,7 +73,11 @@ pub(crate) fn request(out: &mut BytesMut, parts: &request::Parts, announce: Anno
 
 /// Room for a head, so that it grows once at most.
 fn estimate(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + 128
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum::<usize>()
+        + 128
 }
 
 fn fields(out: &mut BytesMut, headers: &HeaderMap) {

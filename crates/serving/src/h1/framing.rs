@@ -161,13 +161,19 @@ fn other(name: &str) -> Result<Fate, Fault> {
     }
     // `Transfer_Encoding`, `Content.Length`: CGI-like readers fold these into
     // the real names. All real framing names have 14 to 17 letters.
-    let imitates = (14..=24).contains(&name.len())
-        && (folds_to(name, b"contentlength") || folds_to(name, b"transferencoding"));
-    if imitates { Err(Fault::Lookalike) } else { Ok(Fate::Keep) }
+    let imitates =
+        (14..=24).contains(&name.len()) && (folds_to(name, b"contentlength") || folds_to(name, b"transferencoding"));
+    if imitates {
+        Err(Fault::Lookalike)
+    } else {
+        Ok(Fate::Keep)
+    }
 }
 
 fn folds_to(name: &str, letters: &[u8]) -> bool {
-    name.bytes().filter(u8::is_ascii_alphanumeric).eq(letters.iter().copied())
+    name.bytes()
+        .filter(u8::is_ascii_alphanumeric)
+        .eq(letters.iter().copied())
 }
 
 /// `1*DIGIT`, without sign, list, space, or overflow.
@@ -186,10 +192,7 @@ fn parse_length(text: &[u8]) -> Result<u64, Fault> {
 
 /// Turns the fields of a parsed head into a map of what may be kept. Values
 /// share the head's bytes.
-pub(crate) fn collect_fields(
-    head: &Bytes,
-    parsed: &[httparse::Header<'_>],
-) -> Result<(HeaderMap, Fields), Fault> {
+pub(crate) fn collect_fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<(HeaderMap, Fields), Fault> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
     let mut fields = Fields::default();
     for field in parsed {
@@ -222,7 +225,18 @@ mod tests {
         let of = |value: &str| take(&[("content-length", value)]).map(|f| f.content_length);
         assert_eq!(of("0"), Ok(Some(0)));
         assert_eq!(of("0042"), Ok(Some(42)));
-        for bad in ["", "+1", "-1", "1,1", "1 1", "0x1", "1_0", "1.0", "18446744073709551616", "\u{661}"] {
+        for bad in [
+            "",
+            "+1",
+            "-1",
+            "1,1",
+            "1 1",
+            "0x1",
+            "1_0",
+            "1.0",
+            "18446744073709551616",
+            "\u{661}",
+        ] {
             assert_eq!(of(bad), Err(Fault::ContentLength), "{bad}");
         }
         let twice = take(&[("content-length", "1"), ("content-length", "1")]);
@@ -237,8 +251,17 @@ mod tests {
             assert_eq!(fields.of_request(true), Err(Fault::EncodingInHttp10));
         }
         for bad in [
-            "", ",chunked", "chunked,", "chunked, chunked", "gzip, chunked", "identity", "xchunked",
-            "chunked;q=1", "\"chunked\"", "chunke", "chunked\t\u{b}",
+            "",
+            ",chunked",
+            "chunked,",
+            "chunked, chunked",
+            "gzip, chunked",
+            "identity",
+            "xchunked",
+            "chunked;q=1",
+            "\"chunked\"",
+            "chunke",
+            "chunked\t\u{b}",
         ] {
             if let Ok(value) = HeaderValue::from_bytes(bad.as_bytes()) {
                 let mut fields = Fields::default();
@@ -263,7 +286,12 @@ mod tests {
 
     #[test]
     fn names_that_imitate_framing_fields_are_refused() {
-        for name in ["transfer_encoding", "content_length", "content.length", "transfer-encoding_"] {
+        for name in [
+            "transfer_encoding",
+            "content_length",
+            "content.length",
+            "transfer-encoding_",
+        ] {
             assert_eq!(take(&[(name, "1")]).unwrap_err(), Fault::Lookalike, "{name}");
         }
         assert!(take(&[("x-content-length", "1"), ("content-language", "en")]).is_ok());

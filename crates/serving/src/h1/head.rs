@@ -115,7 +115,9 @@ pub(crate) fn take_request(
             _ => {}
         }
     }
-    let Some(length) = scanner.scan(buf, limits, check_request_line)? else { return Ok(None) };
+    let Some(length) = scanner.scan(buf, limits, check_request_line)? else {
+        return Ok(None);
+    };
     *scanner = Scanner::default();
     let head = buf.split_to(length).freeze();
     parse_request(&head, limits).map(Some)
@@ -136,8 +138,7 @@ fn parse_request(head: &Bytes, limits: HeadLimits) -> Result<RequestHead, Fault>
     let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed.parse_with_uninit_headers(head, &mut slots).map_err(fault_of)?;
-    let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
-    else {
+    let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Fault::StartLine);
     };
     if status != httparse::Status::Complete(head.len()) {
@@ -171,17 +172,11 @@ fn parse_request(head: &Bytes, limits: HeadLimits) -> Result<RequestHead, Fault>
 }
 
 /// Exactly one valid `Host` (HTTP/1.0: at most one), equal to the target's.
-fn check_host(
-    headers: &HeaderMap,
-    authority: Option<&[u8]>,
-    is_http_10: bool,
-) -> Result<(), Fault> {
+fn check_host(headers: &HeaderMap, authority: Option<&[u8]>, is_http_10: bool) -> Result<(), Fault> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if target::is_authority(host.as_bytes()) => match authority {
-            Some(authority) if !target::agree(authority, host.as_bytes()) => {
-                Err(Fault::HostMismatch)
-            }
+            Some(authority) if !target::agree(authority, host.as_bytes()) => Err(Fault::HostMismatch),
             _ => Ok(()),
         },
         (None, None) if is_http_10 && authority.is_none() => Ok(()),

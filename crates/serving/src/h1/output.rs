@@ -81,11 +81,7 @@ impl Output {
     ///
     /// # Errors
     /// Those of the stream, and `WriteZero` when it takes nothing.
-    pub(crate) fn poll_write(
-        &mut self,
-        stream: &mut Stream,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -175,7 +171,11 @@ mod tests {
             got
         };
         let writer = async {
-            while std::future::poll_fn(|cx| output.poll_write(&mut stream, cx)).await.unwrap() > 0 {}
+            while std::future::poll_fn(|cx| output.poll_write(&mut stream, cx))
+                .await
+                .unwrap()
+                > 0
+            {}
         };
         let (got, ()) = tokio::join!(reader, writer);
         assert!(got == expected);

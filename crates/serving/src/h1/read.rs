@@ -18,12 +18,11 @@ const CHUNK: usize = 32 << 10;
 ///
 /// The bytes pass through the stack, so an idle connection holds no buffer
 /// and a buffer is never larger than what came.
-#[expect(clippy::large_stack_arrays, reason = "a leaf on the stack: no buffer outlives a read")]
-pub(crate) fn poll_read_some(
-    stream: &mut Stream,
-    buf: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
+#[expect(
+    clippy::large_stack_arrays,
+    reason = "a leaf on the stack: no buffer outlives a read"
+)]
+pub(crate) fn poll_read_some(stream: &mut Stream, buf: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     let mut space = [const { MaybeUninit::uninit() }; CHUNK];
     let mut read = ReadBuf::uninit(&mut space);
     ready!(Pin::new(stream).poll_read(cx, &mut read))?;

@@ -12,7 +12,11 @@ use super::head::{HeadLimits, MAX_HEADERS, Scanner, fault_of};
 /// Interim responses before a final one.
 const MAX_INTERIM: usize = 8;
 
-const LIMITS: HeadLimits = HeadLimits { line: 8 << 10, headers: 64 << 10, count: MAX_HEADERS };
+const LIMITS: HeadLimits = HeadLimits {
+    line: 8 << 10,
+    headers: 64 << 10,
+    count: MAX_HEADERS,
+};
 
 /// A final response head and what its body will be.
 #[derive(Debug)]
@@ -34,7 +38,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(is_head: bool) -> Self {
-        Self { scanner: Scanner::default(), interim: 0, is_head }
+        Self {
+            scanner: Scanner::default(),
+            interim: 0,
+            is_head,
+        }
     }
 
     /// Takes a final head off `buf`, past any interim ones.
@@ -55,13 +63,14 @@ impl Reader {
 }
 
 fn check_status_line(line: &[u8]) -> Result<(), Fault> {
-    let Some(rest) = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 "))
+    let Some(rest) = line
+        .strip_prefix(b"HTTP/1.1 ")
+        .or_else(|| line.strip_prefix(b"HTTP/1.0 "))
     else {
         return Err(Fault::Version);
     };
-    let is_status = rest.len() >= 3
-        && rest[..3].iter().all(u8::is_ascii_digit)
-        && rest.get(3).is_none_or(|byte| *byte == b' ');
+    let is_status =
+        rest.len() >= 3 && rest[..3].iter().all(u8::is_ascii_digit) && rest.get(3).is_none_or(|byte| *byte == b' ');
     if is_status { Ok(()) } else { Err(Fault::Status) }
 }
 
@@ -89,21 +98,44 @@ fn parse(head: &Bytes, is_head: bool) -> Result<Option<ResponseHead>, Fault> {
     let announced = fields.of_response(is_http_10)?;
     let is_bodiless = is_head || matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     // A 204 that announces a body: whoever wrote it may send one.
-    let is_doubtful = code == StatusCode::NO_CONTENT
-        && !matches!(announced, Framing::Empty | Framing::UntilClose);
+    let is_doubtful = code == StatusCode::NO_CONTENT && !matches!(announced, Framing::Empty | Framing::UntilClose);
     let framing = if is_bodiless { Framing::Empty } else { announced };
-    let is_persistent = !fields.ends_connection(is_http_10)
-        && framing != Framing::UntilClose
-        && !is_doubtful;
+    let is_persistent = !fields.ends_connection(is_http_10) && framing != Framing::UntilClose && !is_doubtful;
     let mut response = http::Response::new(());
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    Ok(Some(ResponseHead { response, framing, is_persistent }))
+    Ok(Some(ResponseHead {
+        response,
+        framing,
+        is_persistent,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic_and_have_one_outcome(
+            text in "(HTTP/1\\.[01] [0-9]{2,4} ?)?[ -~\r\n\t]{0,60}(\r\n\r\n)?",
+        ) {
+            let whole = take(&text, false).map(|head| format!("{head:?}"));
+            let mut reader = Reader::new(false);
+            let mut buf = BytesMut::new();
+            let mut split = Ok(None);
+            for byte in text.bytes() {
+                buf.extend_from_slice(&[byte]);
+                split = reader.take(&mut buf);
+                if !matches!(split, Ok(None)) {
+                    break;
+                }
+            }
+            prop_assert_eq!(whole, split.map(|head| format!("{head:?}")));
+        }
+    }
 
     fn take(text: &str, is_head: bool) -> Result<Option<ResponseHead>, Fault> {
         Reader::new(is_head).take(&mut BytesMut::from(text))
@@ -121,10 +153,19 @@ mod tests {
         let chunked = "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(of(chunked, false), (Framing::Chunked, true));
         assert_eq!(of("HTTP/1.1 200 OK\r\n\r\n", false), (Framing::UntilClose, false));
-        assert_eq!(of("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false), (Framing::Length(1), false));
+        assert_eq!(
+            of("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false),
+            (Framing::Length(1), false)
+        );
         assert_eq!(of("HTTP/1.1 204 N\r\n\r\n", false), (Framing::Empty, true));
-        assert_eq!(of("HTTP/1.1 204 N\r\nContent-Length: 2\r\n\r\n", false), (Framing::Empty, false));
-        assert_eq!(of("HTTP/1.1 304 N\r\nContent-Length: 2\r\n\r\n", false), (Framing::Empty, true));
+        assert_eq!(
+            of("HTTP/1.1 204 N\r\nContent-Length: 2\r\n\r\n", false),
+            (Framing::Empty, false)
+        );
+        assert_eq!(
+            of("HTTP/1.1 304 N\r\nContent-Length: 2\r\n\r\n", false),
+            (Framing::Empty, true)
+        );
         let close = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
         assert_eq!(of(close, false), (Framing::Length(3), false));
         let interim = "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: x\r\n\r\nHTTP/1.1 204 N\r\n\r\n";

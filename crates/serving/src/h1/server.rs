@@ -165,7 +165,10 @@ impl<S: Service> Connection<S> {
         Poll::Ready(if self.input.is_empty() {
             Ok(None)
         } else {
-            Err(Refusal::new(ProblemKind::RequestTimeout, "the head did not arrive in time"))
+            Err(Refusal::new(
+                ProblemKind::RequestTimeout,
+                "the head did not arrive in time",
+            ))
         })
     }
 
@@ -205,13 +208,21 @@ impl<S: Service> Connection<S> {
         let next = match (next, incoming) {
             (Next::Close, Some(incoming)) if !incoming.is_done() => Next::Linger,
             (Next::Request, Some(incoming)) if !incoming.is_done() => {
-                if self.discard(incoming).await { Next::Request } else { Next::Linger }
+                if self.discard(incoming).await {
+                    Next::Request
+                } else {
+                    Next::Linger
+                }
             }
             (next, _) => next,
         };
         if next == Next::Request {
             let deadlines = &self.settings.deadlines;
-            let wait = if self.input.is_empty() { deadlines.idle } else { deadlines.head };
+            let wait = if self.input.is_empty() {
+                deadlines.idle
+            } else {
+                deadlines.head
+            };
             self.timer.set(Instant::now() + wait);
         }
         next

@@ -26,12 +26,19 @@ pub(crate) fn parse(method: &Method, target: Bytes) -> Result<Target, Fault> {
         return Err(Fault::Target);
     }
     if target[0] == b'/' {
-        return Ok(Target { uri: origin(target)?, authority: None });
+        return Ok(Target {
+            uri: origin(target)?,
+            authority: None,
+        });
     }
     if &target[..] == b"*" {
         let allowed = *method == Method::OPTIONS;
         let uri = Uri::from(PathAndQuery::from_static("*"));
-        return if allowed { Ok(Target { uri, authority: None }) } else { Err(Fault::Target) };
+        return if allowed {
+            Ok(Target { uri, authority: None })
+        } else {
+            Err(Fault::Target)
+        };
     }
     absolute(&target)
 }
@@ -40,11 +47,16 @@ fn absolute(target: &Bytes) -> Result<Target, Fault> {
     let scheme = [&b"http://"[..], b"https://"]
         .into_iter()
         .find(|scheme| {
-            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            target
+                .get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })
         .ok_or(Fault::Target)?;
     let rest = target.slice(scheme.len()..);
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?'))
+        .unwrap_or(rest.len());
     let authority = rest.slice(..end);
     if !is_authority(&authority) {
         return Err(Fault::Target);
@@ -54,19 +66,22 @@ fn absolute(target: &Bytes) -> Result<Target, Fault> {
         Some(_) => [b"/", &rest[end..]].concat().into(),
         None => Bytes::from_static(b"/"),
     };
-    Ok(Target { uri: origin(path)?, authority: Some(authority) })
+    Ok(Target {
+        uri: origin(path)?,
+        authority: Some(authority),
+    })
 }
 
 fn origin(path: Bytes) -> Result<Uri, Fault> {
-    PathAndQuery::from_maybe_shared(path).map(Uri::from).map_err(|_| Fault::Target)
+    PathAndQuery::from_maybe_shared(path)
+        .map(Uri::from)
+        .map_err(|_| Fault::Target)
 }
 
 /// `host [ ":" port ]` (RFC 3986), never empty, without user information.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
     let (host, port) = split_port(text);
-    let port_fits = port.is_none_or(|port| {
-        port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
-    });
+    let port_fits = port.is_none_or(|port| port.len() <= 5 && port.iter().all(u8::is_ascii_digit));
     port_fits && (is_name(host) || is_ip_literal(host))
 }
 
@@ -116,8 +131,17 @@ mod tests {
         assert_eq!(of(&Method::GET, "HTTPS://a.example:8443/x?y"), Ok("/x?y".to_owned()));
         assert_eq!(of(&Method::GET, "http://[::1]:80?q"), Ok("/?q".to_owned()));
         for bad in [
-            "http://", "http:///x", "http://u@h/", "http://u:p@h/", "ftp://h/", "http://h:x/",
-            "http://h:123456/", "http://[::1/", "http://a b/", "http:/x", "http://a,b/",
+            "http://",
+            "http:///x",
+            "http://u@h/",
+            "http://u:p@h/",
+            "ftp://h/",
+            "http://h:x/",
+            "http://h:123456/",
+            "http://[::1/",
+            "http://a b/",
+            "http:/x",
+            "http://a,b/",
         ] {
             assert_eq!(of(&Method::GET, bad), Err(Fault::Target), "{bad}");
         }
@@ -129,17 +153,29 @@ mod tests {
         assert_eq!(of(&Method::GET, "*"), Err(Fault::Target));
         assert_eq!(of(&Method::CONNECT, "h:443"), Err(Fault::Method));
         assert_eq!(of(&Method::CONNECT, "/"), Err(Fault::Method));
-        for bad in ["", "h:443", "x", "/a#b", "/\u{e9}", "/a\u{7f}", "/a b", "/a\tb", "\\", "?x"] {
+        for bad in [
+            "", "h:443", "x", "/a#b", "/\u{e9}", "/a\u{7f}", "/a b", "/a\tb", "\\", "?x",
+        ] {
             assert_eq!(of(&Method::GET, bad), Err(Fault::Target), "{bad}");
         }
     }
 
     #[test]
     fn authorities_are_hosts_with_an_optional_port() {
-        for good in ["a", "a.example:80", "127.0.0.1", "[::1]", "[2001:db8::1]:8080", "a:", "a_b"] {
+        for good in [
+            "a",
+            "a.example:80",
+            "127.0.0.1",
+            "[::1]",
+            "[2001:db8::1]:8080",
+            "a:",
+            "a_b",
+        ] {
             assert!(is_authority(good.as_bytes()), "{good}");
         }
-        for bad in ["", ":80", "a b", "a,b", "a/b", "a@b", "a:b", "a:1:2", "[a]", "[::1", "a#b", "a\\b"] {
+        for bad in [
+            "", ":80", "a b", "a,b", "a/b", "a@b", "a:b", "a:1:2", "[a]", "[::1", "a#b", "a\\b",
+        ] {
             assert!(!is_authority(bad.as_bytes()), "{bad}");
         }
     }

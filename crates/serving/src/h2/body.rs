@@ -69,7 +69,14 @@ pub(super) struct StreamOut<S: Service> {
 impl<S: Service> StreamOut<S> {
     pub(super) fn new(body: Body, watch: Rc<StreamWatch>, teller: Teller<S>) -> Self {
         let left = body.size_hint().exact();
-        Self { body, rest: Bytes::new(), left, is_done: left == Some(0), watch, teller }
+        Self {
+            body,
+            rest: Bytes::new(),
+            left,
+            is_done: left == Some(0),
+            watch,
+            teller,
+        }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
@@ -99,10 +106,7 @@ impl<S: Service> HttpBody for StreamOut<S> {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         this.watch.response_asked();
         let data = ready!(this.poll_piece(cx))?;
@@ -125,7 +129,11 @@ impl<S: Service> HttpBody for StreamOut<S> {
 impl<S: Service> Drop for StreamOut<S> {
     fn drop(&mut self) {
         self.watch.close();
-        let completion = if self.is_done { Completion::Sent } else { Completion::Cut };
+        let completion = if self.is_done {
+            Completion::Sent
+        } else {
+            Completion::Cut
+        };
         self.teller.tell(completion);
     }
 }

@@ -90,7 +90,14 @@ struct Frames {
 impl Frames {
     fn new(now: Instant) -> Self {
         let header = [0; HEADER];
-        Self { skip: PREFACE.len(), header, have: 0, in_head: false, counts: Counts::default(), since: now }
+        Self {
+            skip: PREFACE.len(),
+            header,
+            have: 0,
+            in_head: false,
+            counts: Counts::default(),
+            since: now,
+        }
     }
 
     fn see(&mut self, mut bytes: &[u8], traffic: &Traffic) {
@@ -130,10 +137,13 @@ impl Frames {
             HEADERS | CONTINUATION => self.in_head = flags & END_HEADERS == 0,
             _ => {}
         }
-        let Counts { pings, settings, resets } = self.counts;
-        let is_flood = pings > traffic.control_frames
-            || settings > traffic.control_frames
-            || resets > traffic.max_resets;
+        let Counts {
+            pings,
+            settings,
+            resets,
+        } = self.counts;
+        let is_flood =
+            pings > traffic.control_frames || settings > traffic.control_frames || resets > traffic.max_resets;
         if is_flood {
             traffic.is_flood.set(true);
         }
@@ -153,16 +163,17 @@ impl Guard {
     pub(super) fn new(stream: Stream, input: BytesMut, traffic: Rc<Traffic>) -> Self {
         let mut frames = Frames::new(Instant::now());
         frames.see(&input, &traffic);
-        Self { stream, input, frames, traffic }
+        Self {
+            stream,
+            input,
+            frames,
+            traffic,
+        }
     }
 }
 
 impl AsyncRead for Guard {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.input.is_empty() {
             let take = this.input.len().min(buf.remaining());
@@ -186,11 +197,7 @@ impl AsyncRead for Guard {
 }
 
 impl AsyncWrite for Guard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

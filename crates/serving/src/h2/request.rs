@@ -55,7 +55,11 @@ fn check(parts: &mut Parts, limits: &Limits) -> Result<(), Fault> {
     let host = host(&parts.uri, &parts.headers)?;
     parts.headers.insert(header::HOST, host);
     parts.uri = target.uri;
-    if parts.method == Method::CONNECT { Err(Fault::Method) } else { Ok(()) }
+    if parts.method == Method::CONNECT {
+        Err(Fault::Method)
+    } else {
+        Ok(())
+    }
 }
 
 /// The one authority that `:authority` and `host` agree on.
@@ -74,17 +78,18 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Fault> {
         (None, Some(host)) => host.clone(),
         (None, None) => return Err(Fault::Host),
     };
-    if target::is_authority(value.as_bytes()) { Ok(value) } else { Err(Fault::Host) }
+    if target::is_authority(value.as_bytes()) {
+        Ok(value)
+    } else {
+        Err(Fault::Host)
+    }
 }
 
 fn check_fields(headers: &mut HeaderMap) -> Result<(), Fault> {
     let mut fields = Fields::default();
     let mut dropped: Vec<HeaderName> = Vec::new();
     for (name, value) in &*headers {
-        let is_connection_field = matches!(
-            *name,
-            header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE
-        );
+        let is_connection_field = matches!(*name, header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE);
         if is_connection_field || value.as_bytes().trim_ascii() != value.as_bytes() {
             return Err(Fault::Http2Field);
         }
@@ -103,8 +108,11 @@ fn join_cookies(headers: &mut HeaderMap) -> Result<(), Fault> {
     if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
         return Ok(());
     }
-    let crumbs: Vec<&[u8]> =
-        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| Fault::FieldValue)?;
     headers.insert(header::COOKIE, joined);
     Ok(())

@@ -17,8 +17,7 @@ fn serve_with(service: &Rc<Handler>, settings: Settings) -> (DuplexStream, Rc<Cu
     let (near, far) = tokio::io::duplex(1 << 20);
     let cue = Rc::new(Cue::default());
     let info = info(Protocol::Http2);
-    let connection =
-        Connection::new(far, Rc::clone(service), info, Rc::new(settings), Instant::now());
+    let connection = Connection::new(far, Rc::clone(service), info, Rc::new(settings), Instant::now());
     tokio::task::spawn_local(connection.with_cue(Rc::clone(&cue)).run());
     (near, cue)
 }
@@ -150,9 +149,22 @@ fn a_drain_lets_streams_finish_and_takes_no_new_ones() {
 fn limits_answer_with_their_problems() {
     run(async {
         let service = Handler::new(describe);
-        let limits = Limits { body_bytes: Some(4), ..Limits::default() };
-        let (mut sender, _) = client(&service, Settings { limits, ..Settings::default() }).await;
-        let large = sender.send_request(request("http://h/", Body::full("abcde"))).await.unwrap();
+        let limits = Limits {
+            body_bytes: Some(4),
+            ..Limits::default()
+        };
+        let (mut sender, _) = client(
+            &service,
+            Settings {
+                limits,
+                ..Settings::default()
+            },
+        )
+        .await;
+        let large = sender
+            .send_request(request("http://h/", Body::full("abcde")))
+            .await
+            .unwrap();
         assert_eq!(large.status(), 413);
         let (feed, body) = fed();
         feed.send(Ok("abcde".into())).unwrap();
@@ -205,8 +217,12 @@ fn opening() -> Vec<u8> {
     [PREFACE, &frame(4, 0, 0, &[])].concat()
 }
 
-const PSEUDO: [(&[u8], &[u8]); 4] =
-    [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a"), (b":authority", b"h")];
+const PSEUDO: [(&[u8], &[u8]); 4] = [
+    (b":method", b"POST"),
+    (b":scheme", b"http"),
+    (b":path", b"/a"),
+    (b":authority", b"h"),
+];
 
 /// Sends one request of raw fields and says how many reached the service whole.
 fn reached(list: &[(&[u8], &[u8])], data: &[u8]) -> usize {
@@ -274,7 +290,11 @@ fn fields_that_http_1_would_read_differently_never_reach_the_service() {
     for field in bad {
         let name = String::from_utf8_lossy(field.0);
         let value = String::from_utf8_lossy(field.1);
-        assert_eq!(reached(&[&PSEUDO[..], &[*field]].concat(), b"abc"), 0, "{name}: {value}");
+        assert_eq!(
+            reached(&[&PSEUDO[..], &[*field]].concat(), b"abc"),
+            0,
+            "{name}: {value}"
+        );
     }
 }
 
@@ -354,7 +374,13 @@ fn a_stream_that_the_client_leaves_in_our_buffers_does_not_stay_for_ever() {
 fn flood(limits: Limits, flood: &[u8], count: usize) -> (usize, bool) {
     run(async {
         let service = Handler::new(describe);
-        let (mut stream, _) = serve_with(&service, Settings { limits, ..Settings::default() });
+        let (mut stream, _) = serve_with(
+            &service,
+            Settings {
+                limits,
+                ..Settings::default()
+            },
+        );
         stream.write_all(&opening()).await.unwrap();
         for _ in 0..count {
             if stream.write_all(flood).await.is_err() {
@@ -383,7 +409,10 @@ fn floods_of_ping_settings_and_resets_end_the_connection() {
         assert!(closed && answered < 150 * 17 + 200, "{answered}");
         assert!(!flood(Limits::default(), bytes, 90).1);
         // The control: without the limit all of them are answered.
-        let open = Limits { h2_control_frames: u32::MAX, ..Limits::default() };
+        let open = Limits {
+            h2_control_frames: u32::MAX,
+            ..Limits::default()
+        };
         let (answered, closed) = flood(open, bytes, 10_000);
         assert!(!closed && answered >= 9 * 10_000, "{answered}");
     }

@@ -36,7 +36,13 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(settings: Rc<Settings>, opened: Instant) -> Self {
         let idle_since = Rc::new(Cell::new(Some(opened)));
-        Self { settings, opened, served: Cell::new(0), idle_since, streams: RefCell::default() }
+        Self {
+            settings,
+            opened,
+            served: Cell::new(0),
+            idle_since,
+            streams: RefCell::default(),
+        }
     }
 
     /// How often to look: often enough for the shortest deadline.
@@ -94,10 +100,17 @@ impl Watch {
         if self.idle_since.get().is_some_and(|since| is_older(since, drop_after)) {
             return Verdict::Drop;
         }
-        let is_idle = self.idle_since.get().is_some_and(|since| is_older(since, deadlines.idle));
+        let is_idle = self
+            .idle_since
+            .get()
+            .is_some_and(|since| is_older(since, deadlines.idle));
         let is_worn_out = self.served.get() >= self.settings.limits.requests_per_connection
             || is_older(self.opened, deadlines.connection_age);
-        if is_idle || is_worn_out { Verdict::Finish } else { Verdict::Fine }
+        if is_idle || is_worn_out {
+            Verdict::Finish
+        } else {
+            Verdict::Fine
+        }
     }
 }
 

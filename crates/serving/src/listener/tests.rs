@@ -27,7 +27,10 @@ impl Service for Paths {
 
 /// Real sockets and a real clock.
 fn run<F: Future>(test: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test)
 }
 
@@ -45,13 +48,19 @@ fn serve(settings: Settings, tls: Option<Arc<ServerTls>>) -> Served {
     if let Some(tls) = tls {
         worker = worker.with_tls(tls);
     }
-    Served { address, drain, worker: tokio::task::spawn_local(worker.serve()) }
+    Served {
+        address,
+        drain,
+        worker: tokio::task::spawn_local(worker.serve()),
+    }
 }
 
 async fn get(stream: impl Into<Stream>, path: &str) -> Result<String, client::Error> {
     let request = http::Request::builder().uri(path).header("host", "gateway.test");
     let request = request.body(Body::empty()).unwrap();
-    let sent = client::Connection::new(stream).send(request, Timeouts::default(), None).await?;
+    let sent = client::Connection::new(stream)
+        .send(request, Timeouts::default(), None)
+        .await?;
     let body = sent.into_body().collect(1000).await.unwrap();
     Ok(String::from_utf8(body.to_vec()).unwrap())
 }
@@ -74,9 +83,16 @@ fn a_drain_finishes_what_runs_and_then_ends_the_worker() {
         sleep(Duration::from_millis(50)).await;
         served.drain.start(Duration::from_secs(5));
         let mut rest = String::new();
-        timeout(Duration::from_millis(100), idle.read_to_string(&mut rest)).await.unwrap().unwrap();
+        timeout(Duration::from_millis(100), idle.read_to_string(&mut rest))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(running.await.unwrap().unwrap(), "/slow false None");
-        let report = timeout(Duration::from_secs(1), served.worker).await.unwrap().unwrap().unwrap();
+        let report = timeout(Duration::from_secs(1), served.worker)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
         assert_eq!(report, Report { accepted: 3, cut: 0 });
         assert!(TcpStream::connect(served.address).await.is_err());
     });
@@ -100,8 +116,17 @@ fn what_does_not_finish_by_the_deadline_is_cut() {
 #[test]
 fn connections_beyond_the_limit_wait_until_one_ends() {
     run(async {
-        let limits = Limits { connections: 1, ..Limits::default() };
-        let served = serve(Settings { limits, ..Settings::default() }, None);
+        let limits = Limits {
+            connections: 1,
+            ..Limits::default()
+        };
+        let served = serve(
+            Settings {
+                limits,
+                ..Settings::default()
+            },
+            None,
+        );
         let first = TcpStream::connect(served.address).await.unwrap();
         sleep(Duration::from_millis(20)).await;
         let second = TcpStream::connect(served.address).await.unwrap();
@@ -116,9 +141,18 @@ fn connections_beyond_the_limit_wait_until_one_ends() {
 #[test]
 fn accepting_rests_when_descriptors_run_out_and_goes_on_after_one_lost_client() {
     run(async {
-        let context = Shared { service: Rc::new(Paths), settings: Rc::new(Settings::default()) };
+        let context = Shared {
+            service: Rc::new(Paths),
+            settings: Rc::new(Settings::default()),
+        };
         let tasks = JoinSet::new();
-        let mut open = Open { tasks, cues: Vec::new(), accepted: 0, tls: None, context };
+        let mut open = Open {
+            tasks,
+            cues: Vec::new(),
+            accepted: 0,
+            tls: None,
+            context,
+        };
         let out_of_descriptors = io::Error::from_raw_os_error(24);
         assert_eq!(open.take(Err(out_of_descriptors)), Pace::Rest);
         assert_eq!(open.take(Err(io::ErrorKind::ConnectionAborted.into())), Pace::Go);
@@ -171,8 +205,17 @@ fn a_tls_handshake_that_does_not_happen_ends_with_the_deadline() {
     run(async {
         let (chain, key) = certificate("gateway.test");
         let tls = Arc::new(ServerTls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap());
-        let deadlines = Deadlines { first_head: Duration::from_millis(80), ..Deadlines::default() };
-        let served = serve(Settings { deadlines, ..Settings::default() }, Some(tls));
+        let deadlines = Deadlines {
+            first_head: Duration::from_millis(80),
+            ..Deadlines::default()
+        };
+        let served = serve(
+            Settings {
+                deadlines,
+                ..Settings::default()
+            },
+            Some(tls),
+        );
         let mut silent = TcpStream::connect(served.address).await.unwrap();
         let mut byte = [0];
         let read = timeout(Duration::from_secs(2), silent.read(&mut byte)).await;
@@ -184,8 +227,17 @@ fn a_tls_handshake_that_does_not_happen_ends_with_the_deadline() {
 fn http_2_without_tls_is_spoken_only_where_it_is_allowed() {
     run(async {
         for (allowed, reply) in [(true, &b"\x00\x00"[..]), (false, b"HT")] {
-            let limits = Limits { h2_cleartext: allowed, ..Limits::default() };
-            let served = serve(Settings { limits, ..Settings::default() }, None);
+            let limits = Limits {
+                h2_cleartext: allowed,
+                ..Limits::default()
+            };
+            let served = serve(
+                Settings {
+                    limits,
+                    ..Settings::default()
+                },
+                None,
+            );
             let mut tcp = TcpStream::connect(served.address).await.unwrap();
             tcp.write_all(b"PRI * HTTP/2.0\r\n\r\n").await.unwrap();
             sleep(Duration::from_millis(5)).await;

@@ -57,9 +57,19 @@ impl ResponseBody {
             Framing::Chunked => Rest::Chunks(Decoder::new()),
             Framing::UntilClose => Rest::UntilClose,
         };
-        let mut live = Live { connection, upload, rest, idle, is_persistent };
+        let mut live = Live {
+            connection,
+            upload,
+            rest,
+            idle,
+            is_persistent,
+        };
         live.wait();
-        Some(Self { live: Some(live), error: None, home })
+        Some(Self {
+            live: Some(live),
+            error: None,
+            home,
+        })
     }
 
     pub(crate) const fn is_end(&self) -> bool {
@@ -68,7 +78,10 @@ impl ResponseBody {
 
     pub(crate) const fn remaining(&self) -> Option<u64> {
         match &self.live {
-            Some(Live { rest: Rest::Length(left), .. }) => Some(*left),
+            Some(Live {
+                rest: Rest::Length(left),
+                ..
+            }) => Some(*left),
             Some(_) => None,
             None => Some(0),
         }
@@ -98,12 +111,7 @@ impl ResponseBody {
     }
 }
 
-fn give_back(
-    mut connection: Connection,
-    upload: &Upload,
-    is_persistent: bool,
-    home: Option<&dyn Home>,
-) {
+fn give_back(mut connection: Connection, upload: &Upload, is_persistent: bool, home: Option<&dyn Home>) {
     let Some(home) = home else { return };
     if is_persistent && upload.is_done() && connection.input.is_empty() {
         connection.timer.clear();
@@ -129,8 +137,10 @@ impl Live {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         let connection = &mut self.connection;
         if !self.upload.is_done() {
-            let written =
-                self.upload.poll(&mut connection.stream, &mut connection.output, cx)?.written;
+            let written = self
+                .upload
+                .poll(&mut connection.stream, &mut connection.output, cx)?
+                .written;
             if written > 0 {
                 connection.timer.set(Instant::now() + self.idle);
             }

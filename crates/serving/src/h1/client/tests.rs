@@ -25,7 +25,13 @@ struct Upstream {
 
 fn connect() -> (Connection, Upstream) {
     let (near, far) = tokio::io::duplex(1 << 20);
-    (Connection::new(near), Upstream { stream: far, pool: Rc::default() })
+    (
+        Connection::new(near),
+        Upstream {
+            stream: far,
+            pool: Rc::default(),
+        },
+    )
 }
 
 impl Upstream {
@@ -54,7 +60,12 @@ impl Upstream {
 }
 
 fn request(method: &str, body: Body) -> Request {
-    http::Request::builder().method(method).uri("/p?q").header("host", "up").body(body).unwrap()
+    http::Request::builder()
+        .method(method)
+        .uri("/p?q")
+        .header("host", "up")
+        .body(body)
+        .unwrap()
 }
 
 fn get() -> Request {
@@ -84,11 +95,24 @@ fn a_request_is_written_in_origin_form_with_its_own_framing() {
     run(async {
         let cases = [
             (request("GET", Body::empty()), "GET /p?q HTTP/1.1\r\nhost: up\r\n\r\n"),
-            (request("POST", Body::empty()), "POST /p?q HTTP/1.1\r\nhost: up\r\ncontent-length: 0\r\n\r\n"),
-            (request("PUT", Body::full("abc")), "PUT /p?q HTTP/1.1\r\nhost: up\r\ncontent-length: 3\r\n\r\nabc"),
+            (
+                request("POST", Body::empty()),
+                "POST /p?q HTTP/1.1\r\nhost: up\r\ncontent-length: 0\r\n\r\n",
+            ),
+            (
+                request("PUT", Body::full("abc")),
+                "PUT /p?q HTTP/1.1\r\nhost: up\r\ncontent-length: 3\r\n\r\nabc",
+            ),
         ];
         for (mut request, expected) in cases {
-            for name in ["connection", "transfer-encoding", "content-length", "te", "upgrade", "expect"] {
+            for name in [
+                "connection",
+                "transfer-encoding",
+                "content-length",
+                "te",
+                "upgrade",
+                "expect",
+            ] {
                 request.headers_mut().insert(name, http::HeaderValue::from_static("7"));
             }
             let (connection, mut upstream) = connect();
@@ -105,10 +129,16 @@ fn a_connection_goes_home_after_each_kind_of_complete_response() {
     run(async {
         for (wire, body) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n", "abc"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+                "abc",
+            ),
             ("HTTP/1.1 204 No Content\r\n\r\n", ""),
             ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", ""),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                "",
+            ),
         ] {
             let (result, pooled) = exchange(wire).await;
             assert_eq!(result.unwrap().unwrap(), body, "{wire:?}");
@@ -122,7 +152,10 @@ fn a_connection_never_goes_home_when_anything_is_odd() {
     run(async {
         for (wire, body) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcX", "abc"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", "abc"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+                "abc",
+            ),
             ("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc"),
             ("HTTP/1.1 200 OK\r\n\r\nabc", "abc"),
             ("HTTP/1.1 204 N\r\nContent-Length: 3\r\n\r\n", ""),
@@ -185,7 +218,9 @@ fn a_dead_connection_is_told_before_anything_is_sent_and_gives_the_request_back(
     run(async {
         let (connection, upstream) = connect();
         drop(upstream);
-        let sent = connection.send(request("POST", Body::full("abc")), Timeouts::default(), None).await;
+        let sent = connection
+            .send(request("POST", Body::full("abc")), Timeouts::default(), None)
+            .await;
         let error = sent.unwrap_err();
         assert_eq!(error.retry(), Retry::Safe);
         let body = error.request.unwrap().into_body();
@@ -247,7 +282,9 @@ fn a_response_may_begin_and_end_while_the_request_is_still_sent() {
         let sending = connection.send(request("POST", body), Timeouts::default(), Some(upstream.home()));
         let task = tokio::task::spawn_local(sending);
         upstream.receive().await;
-        upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        upstream
+            .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
         let mut response = task.await.unwrap().unwrap().into_body();
         let reading = tokio::task::spawn_local(async move {
             let first = response.next_data().await;
@@ -276,7 +313,9 @@ fn an_early_response_to_an_unfinished_request_ends_the_connection() {
         let sending = connection.send(request("POST", body), Timeouts::default(), Some(upstream.home()));
         let task = tokio::task::spawn_local(sending);
         upstream.receive().await;
-        upstream.send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").await;
+        upstream
+            .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            .await;
         let response = task.await.unwrap().unwrap();
         assert_eq!(response.status(), 413);
         assert_eq!(response.into_body().collect(9).await.unwrap(), "no");
@@ -304,7 +343,11 @@ fn dropping_the_response_body_closes_the_connection() {
 fn waiting_for_an_upstream_has_an_end() {
     run(async {
         let second = Duration::from_secs(1);
-        let timeouts = Timeouts { response: 3 * second, body_idle: 2 * second, write_stall: second };
+        let timeouts = Timeouts {
+            response: 3 * second,
+            body_idle: 2 * second,
+            write_stall: second,
+        };
         let (connection, upstream) = connect();
         let before = Instant::now();
         let error = connection.send(get(), timeouts, None).await.unwrap_err();
@@ -335,9 +378,23 @@ fn requests_that_http_1_1_cannot_say_are_not_sent() {
     run(async {
         let bad = [
             http::Request::builder().uri("/").body(Body::empty()).unwrap(),
-            http::Request::builder().method("CONNECT").uri("/").header("host", "h").body(Body::empty()).unwrap(),
-            http::Request::builder().uri("/").header("host", "a").header("host", "b").body(Body::empty()).unwrap(),
-            http::Request::builder().uri("*").header("host", "h").body(Body::empty()).unwrap(),
+            http::Request::builder()
+                .method("CONNECT")
+                .uri("/")
+                .header("host", "h")
+                .body(Body::empty())
+                .unwrap(),
+            http::Request::builder()
+                .uri("/")
+                .header("host", "a")
+                .header("host", "b")
+                .body(Body::empty())
+                .unwrap(),
+            http::Request::builder()
+                .uri("*")
+                .header("host", "h")
+                .body(Body::empty())
+                .unwrap(),
         ];
         for request in bad {
             let (connection, mut upstream) = connect();

@@ -1,7 +1,10 @@
 //! Sending a request's bytes, alone or beside its response.
 
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
 
 use crate::body::{Body, BodyError};
 use crate::h1::encode::Announce;
@@ -44,11 +47,20 @@ impl Upload {
             Announce::Length(length) => State::Sized(length),
             Announce::Chunks => State::Chunked,
         };
-        Self { body, state, was_waiting: false }
+        Self {
+            body,
+            state,
+            was_waiting: false,
+        }
     }
 
     pub(super) const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// Whether the socket, not the body, is what it waits for.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.was_waiting
     }
 
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
@@ -69,7 +81,10 @@ impl Upload {
         output: &mut Output,
         cx: &mut Context<'_>,
     ) -> Result<Progress, BodyError> {
-        let mut progress = Progress { written: 0, was_waiting: self.was_waiting };
+        let mut progress = Progress {
+            written: 0,
+            was_waiting: self.was_waiting,
+        };
         if matches!(self.state, State::Done | State::Failed(_)) {
             return Ok(progress);
         }
@@ -84,16 +99,18 @@ impl Upload {
                 Poll::Ready(Ok(written)) => progress.written += written as u64,
             }
         }
-        self.was_waiting = !output.is_empty();
-        if let Err(error) = self.flush(stream, output, cx) {
-            self.state = State::Failed(Some(error));
+        match self.flush(stream, output, cx) {
+            Ok(is_flushed) => self.was_waiting = !is_flushed,
+            Err(error) => self.state = State::Failed(Some(error)),
         }
         Ok(progress)
     }
 
     fn fill(&mut self, output: &mut Output, cx: &mut Context<'_>) -> Result<(), BodyError> {
         while matches!(self.state, State::Sized(_) | State::Chunked) && !output.is_full() {
-            let Poll::Ready(data) = self.body.poll_data(cx)? else { return Ok(()) };
+            let Poll::Ready(data) = self.body.poll_data(cx)? else {
+                return Ok(());
+            };
             match (&mut self.state, data) {
                 (State::Sized(left), Some(data)) => {
                     let length = data.len() as u64;
@@ -114,17 +131,16 @@ impl Upload {
         Ok(())
     }
 
-    fn flush(&mut self, stream: &mut Stream, output: &Output, cx: &mut Context<'_>) -> io::Result<()> {
-        if !output.is_empty() {
-            return Ok(());
+    /// Whether everything given so far is with the socket. TLS may hold
+    /// records back that the output no longer has.
+    fn flush(&mut self, stream: &mut Stream, output: &Output, cx: &mut Context<'_>) -> io::Result<bool> {
+        if !output.is_empty() || Pin::new(stream).poll_flush(cx)?.is_pending() {
+            return Ok(false);
         }
-        let flushed = std::pin::Pin::new(stream);
-        if tokio::io::AsyncWrite::poll_flush(flushed, cx)?.is_ready()
-            && matches!(self.state, State::Filled)
-        {
+        if matches!(self.state, State::Filled) {
             self.state = State::Done;
             self.body = Body::empty();
         }
-        Ok(())
+        Ok(true)
     }
 }

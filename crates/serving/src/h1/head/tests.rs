@@ -26,7 +26,9 @@ fn fault(text: &str) -> Option<Fault> {
 #[test]
 fn a_plain_request_is_read_with_its_fields() {
     let mut buf = BytesMut::from("\r\nGET /x?y HTTP/1.1\r\nHost: h:1\r\nX-A:  b c \r\n\r\nrest");
-    let head = take_request(&mut buf, &mut Scanner::default(), limits()).unwrap().unwrap();
+    let head = take_request(&mut buf, &mut Scanner::default(), limits())
+        .unwrap()
+        .unwrap();
     assert_eq!(head.request.uri(), "/x?y");
     assert_eq!(head.request.headers()["x-a"], "b c");
     assert!(!head.close && !head.is_http_10 && head.framing == Framing::Empty);
@@ -39,12 +41,32 @@ fn request_lines_are_exact() {
     assert_eq!(line("GET / HTTP/1.1"), None);
     assert_eq!(line("GET / HTTP/1.0"), None);
     for bad in [
-        "GET /", "GET  / HTTP/1.1", " GET / HTTP/1.1", "GET /  HTTP/1.1", "GET\t/ HTTP/1.1",
-        "GET / HTTP/1.1 ", "GET / HTTP/2.0", "GET / HTTP/1.2", "GET / HTTP/1.10", "GET / http/1.1",
-        "GET / HTTP/01.1", "GET / HTTP/1,1", "GET HTTP/1.1", "/ HTTP/1.1", "GET / / HTTP/1.1",
-        "G\u{e9}T / HTTP/1.1", "G(T / HTTP/1.1", "GET /\u{e9} HTTP/1.1", "GET /\0 HTTP/1.1",
-        "GET /#f HTTP/1.1", "GET x HTTP/1.1", "CONNECT h:1 HTTP/1.1", "GET * HTTP/1.1", "",
-        "GET /\rHTTP/1.1", "GET /\u{b}HTTP/1.1",
+        "GET /",
+        "GET  / HTTP/1.1",
+        " GET / HTTP/1.1",
+        "GET /  HTTP/1.1",
+        "GET\t/ HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET / HTTP/2.0",
+        "GET / HTTP/1.2",
+        "GET / HTTP/1.10",
+        "GET / http/1.1",
+        "GET / HTTP/01.1",
+        "GET / HTTP/1,1",
+        "GET HTTP/1.1",
+        "/ HTTP/1.1",
+        "GET / / HTTP/1.1",
+        "G\u{e9}T / HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "GET /\u{e9} HTTP/1.1",
+        "GET /\0 HTTP/1.1",
+        "GET /#f HTTP/1.1",
+        "GET x HTTP/1.1",
+        "CONNECT h:1 HTTP/1.1",
+        "GET * HTTP/1.1",
+        "",
+        "GET /\rHTTP/1.1",
+        "GET /\u{b}HTTP/1.1",
     ] {
         assert!(line(bad).is_some(), "{bad:?}");
     }
@@ -76,8 +98,25 @@ fn field_lines_are_exact() {
         assert_eq!(field(good), None, "{good:?}");
     }
     for bad in [
-        "A : b", " A: b", "\tA: b", "A", ": b", ":", "A\u{b}: b", "A b: c", "A\0: b", "A: b\0", "A: \u{7f}",
-        "A: \u{1}", "(A): b", "A\u{a0}: b", "A: b\r\n c", "A: b\r\n\tc", "A\r\n: b", "\"A\": b", "A;: b",
+        "A : b",
+        " A: b",
+        "\tA: b",
+        "A",
+        ": b",
+        ":",
+        "A\u{b}: b",
+        "A b: c",
+        "A\0: b",
+        "A: b\0",
+        "A: \u{7f}",
+        "A: \u{1}",
+        "(A): b",
+        "A\u{a0}: b",
+        "A: b\r\n c",
+        "A: b\r\n\tc",
+        "A\r\n: b",
+        "\"A\": b",
+        "A;: b",
     ] {
         assert!(field(bad).is_some(), "{bad:?}");
     }
@@ -113,7 +152,10 @@ fn what_is_accepted_reads_the_same_to_a_second_parser() {
     assert_eq!(fault(text), None);
     let mut headers = [httparse::EMPTY_HEADER; 8];
     let mut request = httparse::Request::new(&mut headers);
-    assert_eq!(request.parse(text.as_bytes()), Ok(httparse::Status::Complete(text.len())));
+    assert_eq!(
+        request.parse(text.as_bytes()),
+        Ok(httparse::Status::Complete(text.len()))
+    );
 }
 
 fn pieces<'a>(text: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {

@@ -86,8 +86,12 @@ impl Rest {
     /// Everything at hand, so that a fault in bytes that came with the head is
     /// found before the service is called.
     fn decode_all(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
-        let Some(first) = self.decode(input)? else { return Ok(None) };
-        let Some(second) = self.decode(input)? else { return Ok(Some(first)) };
+        let Some(first) = self.decode(input)? else {
+            return Ok(None);
+        };
+        let Some(second) = self.decode(input)? else {
+            return Ok(Some(first));
+        };
         let mut all = BytesMut::from(&first[..]);
         all.extend_from_slice(&second);
         while let Some(more) = self.decode(input)? {
@@ -99,10 +103,7 @@ impl Rest {
 
 impl<S: Service> Connection<S> {
     /// Joins a head and its body. What came with the head is checked here.
-    pub(super) fn open_body(
-        &mut self,
-        head: RequestHead,
-    ) -> Result<(Request, Option<Incoming>), Refusal> {
+    pub(super) fn open_body(&mut self, head: RequestHead) -> Result<(Request, Option<Incoming>), Refusal> {
         let too_large = Refusal::new(ProblemKind::RequestTooLarge, "the body is too large");
         let max = self.settings.limits.body_bytes;
         let (mut rest, length) = match head.framing {
@@ -130,7 +131,14 @@ impl<S: Service> Connection<S> {
             return Err(too_large);
         }
         let window = window(&self.settings.deadlines);
-        let incoming = Incoming { rest, sender, window, owes_continue, sends_continue: false, is_broken: false };
+        let incoming = Incoming {
+            rest,
+            sender,
+            window,
+            owes_continue,
+            sends_continue: false,
+            is_broken: false,
+        };
         Ok((head.request.map(|()| body), Some(incoming)))
     }
 
@@ -139,11 +147,7 @@ impl<S: Service> Connection<S> {
     ///
     /// # Errors
     /// The client has left.
-    pub(super) fn poll_input(
-        &mut self,
-        incoming: &mut Option<Incoming>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub(super) fn poll_input(&mut self, incoming: &mut Option<Incoming>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(incoming) = incoming.as_mut().filter(|incoming| !incoming.is_done()) else {
             return self.poll_watch(cx).map(Err);
         };
@@ -159,7 +163,8 @@ impl<S: Service> Connection<S> {
         if incoming.owes_continue {
             incoming.owes_continue = false;
             incoming.sends_continue = true;
-            self.output.write(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
+            self.output
+                .write(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
         }
         if incoming.sends_continue {
             incoming.sends_continue = self.poll_interim(cx)?.is_pending();
@@ -221,11 +226,7 @@ impl<S: Service> Connection<S> {
         Poll::Pending
     }
 
-    fn break_off(
-        &mut self,
-        incoming: &mut Incoming,
-        error: BodyError,
-    ) -> Poll<io::Result<()>> {
+    fn break_off(&mut self, incoming: &mut Incoming, error: BodyError) -> Poll<io::Result<()>> {
         incoming.is_broken = true;
         incoming.sender.fail(error);
         self.timer.clear();

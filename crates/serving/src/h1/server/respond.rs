@@ -41,7 +41,12 @@ impl Answer {
     }
 
     pub(super) const fn to_refusal() -> Self {
-        Self { is_head: false, is_http_10: false, is_refusal: true, must_close: true }
+        Self {
+            is_head: false,
+            is_http_10: false,
+            is_refusal: true,
+            must_close: true,
+        }
     }
 }
 
@@ -192,10 +197,7 @@ impl<S: Service> Connection<S> {
     fn poll_out(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> std::io::Result<()> {
         loop {
             match self.output.poll_write(&mut self.stream, cx) {
-                Poll::Ready(Ok(0)) => {
-                    outgoing.stalled_since = None;
-                    return self.start_flush(cx);
-                }
+                Poll::Ready(Ok(0)) => return self.start_flush(outgoing, cx),
                 Poll::Ready(Ok(_)) => outgoing.stalled_since = None,
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
@@ -207,11 +209,13 @@ impl<S: Service> Connection<S> {
     }
 
     /// TLS holds records back until it is flushed; TCP needs nothing.
-    fn start_flush(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
-        match std::pin::Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+    fn start_flush(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> std::io::Result<()> {
+        if std::pin::Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            outgoing.stalled_since = None;
+        } else {
+            outgoing.stalled_since.get_or_insert_with(Instant::now);
         }
+        Ok(())
     }
 
     fn poll_flush(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> Poll<bool> {
@@ -225,7 +229,9 @@ impl<S: Service> Connection<S> {
     }
 
     fn poll_stall(&mut self, outgoing: &Outgoing, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(since) = outgoing.stalled_since else { return Poll::Pending };
+        let Some(since) = outgoing.stalled_since else {
+            return Poll::Pending;
+        };
         self.timer.set(since + self.settings.deadlines.write_stall);
         self.timer.poll_expired(cx)
     }

@@ -9,7 +9,9 @@ use tokio::time::sleep;
 use crate::body::{Body, BodyError};
 use crate::limits::{Deadlines, Limits, Settings};
 use crate::service::{Completion, Request, Response};
-use crate::testing::{Handler, fed, run, serve, serve_through, serve_with};
+use crate::testing::{Handler, fed, run, serve, serve_with};
+
+mod deadlines;
 
 fn text(body: &'static str) -> Response {
     HttpResponse::new(Body::full(body))
@@ -25,7 +27,9 @@ async fn describe(request: Request) -> Response {
         }
         Err(error) => {
             let mut response = text("bad body");
-            let status = error.problem().map_or(StatusCode::BAD_GATEWAY, crate::problem::ProblemKind::status);
+            let status = error
+                .problem()
+                .map_or(StatusCode::BAD_GATEWAY, crate::problem::ProblemKind::status);
             *response.status_mut() = status;
             response
         }
@@ -33,7 +37,10 @@ async fn describe(request: Request) -> Response {
 }
 
 fn limits(limits: Limits) -> Settings {
-    Settings { limits, ..Settings::default() }
+    Settings {
+        limits,
+        ..Settings::default()
+    }
 }
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -88,7 +95,12 @@ fn the_last_bytes_wait_for_the_body_to_say_that_they_are_the_last() {
         let body = RefCell::new(Some(body));
         let service = Handler::new(move |_| {
             let body = body.borrow_mut().take().unwrap();
-            async { HttpResponse::builder().header("content-length", "6").body(body).unwrap() }
+            async {
+                HttpResponse::builder()
+                    .header("content-length", "6")
+                    .body(body)
+                    .unwrap()
+            }
         });
         let mut client = serve(&service);
         client.send(GET).await;
@@ -126,7 +138,10 @@ fn the_head_of_a_response_without_body_waits_for_the_body_to_end() {
 fn head_keeps_the_length_that_the_service_declared() {
     run(async {
         let service = Handler::new(|_| async {
-            HttpResponse::builder().header("content-length", "42").body(Body::empty()).unwrap()
+            HttpResponse::builder()
+                .header("content-length", "42")
+                .body(Body::empty())
+                .unwrap()
         });
         let mut client = serve(&service);
         client.send(GET.replace("GET", "HEAD")).await;
@@ -141,7 +156,10 @@ fn http_1_0_closes_by_default_and_keeps_alive_when_asked() {
         let mut client = serve(&service);
         client.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
         let answer = client.receive().await;
-        assert!(answer.contains("connection: keep-alive\r\ncontent-length: 8"), "{answer}");
+        assert!(
+            answer.contains("connection: keep-alive\r\ncontent-length: 8"),
+            "{answer}"
+        );
         client.send("GET /a HTTP/1.0\r\n\r\n").await;
         let answer = client.rest().await;
         assert!(answer.contains("connection: close"), "{answer}");
@@ -192,7 +210,9 @@ fn a_request_body_can_be_echoed_while_it_arrives() {
     run(async {
         let service = Handler::new(|request: Request| async { HttpResponse::new(request.into_body()) });
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
         assert!(client.receive().await.ends_with("transfer-encoding: chunked\r\n\r\n"));
         for _ in 0..3 {
             client.send("3\r\nabc\r\n").await;
@@ -200,7 +220,9 @@ fn a_request_body_can_be_echoed_while_it_arrives() {
         }
         client.send("0\r\n\r\n").await;
         assert_eq!(client.receive().await, "0\r\n\r\n");
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi")
+            .await;
         assert!(client.receive().await.ends_with("content-length: 2\r\n\r\nhi"));
     });
 }
@@ -224,7 +246,9 @@ fn a_body_read_in_another_task_arrives_there() {
             }
         });
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n")
+            .await;
         for part in ["ab", "cd", "ef"] {
             client.send(part).await;
             sleep(Duration::from_millis(5)).await;
@@ -256,7 +280,9 @@ fn a_client_that_leaves_drops_the_call() {
             }
         });
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
+            .await;
         sleep(Duration::from_secs(100)).await;
         assert!(!dropped.get());
         drop(client);
@@ -312,7 +338,10 @@ fn a_body_shorter_or_longer_than_declared_ends_the_connection_short() {
             let service = Handler::new(move |_| async move {
                 let (feed, body) = fed();
                 feed.send(Ok(Bytes::from_static(sent.as_bytes()))).unwrap();
-                HttpResponse::builder().header("content-length", declared).body(body).unwrap()
+                HttpResponse::builder()
+                    .header("content-length", declared)
+                    .body(body)
+                    .unwrap()
             });
             let mut client = serve(&service);
             client.send(GET).await;
@@ -329,11 +358,15 @@ fn an_early_answer_drains_a_little_and_closes_on_a_lot() {
     run(async {
         let service = Handler::new(|_| async { text("early") });
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+            .await;
         assert!(!client.receive().await.contains("close"));
         client.send(["01234", GET].concat()).await;
         assert!(client.receive().await.ends_with("early"));
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\nxx").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\nxx")
+            .await;
         assert!(client.receive().await.contains("connection: close"));
         // Whatever follows is the body, never a request.
         client.send(GET).await;
@@ -347,12 +380,17 @@ fn chunks_that_turn_bad_under_way_fail_the_body_and_close() {
     run(async {
         let service = Handler::new(describe);
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
         client.send("3\r\nabc\r\n").await;
         sleep(Duration::from_millis(1)).await;
         client.send(["zz\r\n", GET].concat()).await;
         let answer = client.rest().await;
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("connection: close"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("connection: close"),
+            "{answer}"
+        );
         assert_eq!(answer.matches("HTTP/1.1").count(), 1);
     });
 }
@@ -362,7 +400,9 @@ fn chunks_that_come_bad_with_the_head_never_reach_the_service() {
     run(async {
         let service = Handler::new(describe);
         let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n")
+            .await;
         let answer = client.rest().await;
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
         assert!(answer.contains("problems/request-invalid"), "{answer}");
@@ -383,13 +423,20 @@ fn sizes_beyond_the_limits_have_their_own_answers() {
         });
     };
     let host = "Host: h\r\n";
-    refused(format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a".repeat(9000)), Limits::default(), "414");
+    refused(
+        format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a".repeat(9000)),
+        Limits::default(),
+        "414",
+    );
     refused(format!("GET /{}", "a".repeat(9000)), Limits::default(), "414");
     let large = format!("GET / HTTP/1.1\r\n{host}A: {}\r\n\r\n", "a".repeat(17_000));
     refused(large, Limits::default(), "431");
     let many = format!("GET / HTTP/1.1\r\n{host}{}\r\n", "A: b\r\n".repeat(101));
     refused(many, Limits::default(), "431");
-    let small = Limits { body_bytes: Some(4), ..Limits::default() };
+    let small = Limits {
+        body_bytes: Some(4),
+        ..Limits::default()
+    };
     let post = format!("POST / HTTP/1.1\r\n{host}Content-Length: 5\r\n\r\n");
     refused(post, small.clone(), "413");
     let chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -401,103 +448,17 @@ fn sizes_beyond_the_limits_have_their_own_answers() {
 fn a_chunked_body_over_the_limit_fails_while_it_is_read() {
     run(async {
         let service = Handler::new(describe);
-        let small = Limits { body_bytes: Some(4), ..Limits::default() };
+        let small = Limits {
+            body_bytes: Some(4),
+            ..Limits::default()
+        };
         let mut client = serve_with(&service, limits(small));
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            .await;
         sleep(Duration::from_millis(1)).await;
         client.send("3\r\ndef\r\n0\r\n\r\n").await;
         assert!(client.receive().await.starts_with("HTTP/1.1 413 "));
-    });
-}
-
-#[test]
-fn silence_is_closed_without_a_word_ten_seconds_after_accept() {
-    run(async {
-        let service = Handler::new(describe);
-        let mut client = serve(&service);
-        assert_eq!(client.rest().await, "");
-        assert_eq!(client.opened.elapsed().as_secs(), 10);
-    });
-}
-
-#[test]
-fn a_head_in_drips_gets_408_ten_seconds_after_accept() {
-    run(async {
-        let service = Handler::new(describe);
-        let mut client = serve(&service);
-        for byte in GET.as_bytes().iter().take(12) {
-            client.send([*byte]).await;
-            sleep(Duration::from_secs(1)).await;
-        }
-        let answer = client.rest().await;
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-        assert!(client.opened.elapsed().as_secs() <= 13);
-        assert!(service.completions.borrow().is_empty());
-    });
-}
-
-#[test]
-fn an_idle_connection_is_closed_after_75_seconds_and_a_later_head_has_ten() {
-    run(async {
-        let service = Handler::new(describe);
-        let mut client = serve(&service);
-        client.send(GET).await;
-        client.receive().await;
-        let since = tokio::time::Instant::now();
-        assert_eq!(client.rest().await, "");
-        assert_eq!(since.elapsed().as_secs(), 74);
-
-        let mut client = serve(&service);
-        client.send(GET).await;
-        client.receive().await;
-        sleep(Duration::from_mins(1)).await;
-        client.send("GET /").await;
-        let since = tokio::time::Instant::now();
-        assert!(client.rest().await.starts_with("HTTP/1.1 408 "));
-        assert_eq!(since.elapsed().as_secs(), 10);
-    });
-}
-
-#[test]
-fn a_body_below_the_minimum_rate_times_out() {
-    run(async {
-        let service = Handler::new(describe);
-        let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n").await;
-        for _ in 0..12 {
-            client.send("x").await;
-            sleep(Duration::from_secs(1)).await;
-        }
-        assert!(client.rest().await.starts_with("HTTP/1.1 408 "));
-        assert!(client.opened.elapsed().as_secs() <= 13);
-    });
-}
-
-#[test]
-fn a_body_at_the_minimum_rate_may_take_its_time() {
-    run(async {
-        let service = Handler::new(describe);
-        let mut client = serve(&service);
-        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 25000\r\n\r\n").await;
-        for _ in 0..100 {
-            client.send("x".repeat(250)).await;
-            sleep(Duration::from_secs(1)).await;
-        }
-        assert!(client.receive().await.ends_with("POST / 25000"));
-    });
-}
-
-#[test]
-fn a_client_that_takes_nothing_for_30_seconds_is_cut_off() {
-    run(async {
-        let service = Handler::new(|_| async { HttpResponse::new(Body::full(vec![0; 1 << 20])) });
-        let client = serve_through(&service, Settings::default(), 1024);
-        let mut client = client;
-        client.send(GET).await;
-        sleep(Duration::from_secs(29)).await;
-        assert!(service.completions.borrow().is_empty());
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(*service.completions.borrow(), [Completion::Cut]);
     });
 }
 
@@ -523,7 +484,10 @@ fn a_drain_closes_idle_connections_and_lets_running_requests_finish() {
         fresh.send(GET).await;
         assert!(fresh.rest().await.contains("connection: close"));
         let answer = busy.rest().await;
-        assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
+        assert!(
+            answer.contains("connection: close") && answer.ends_with("done"),
+            "{answer}"
+        );
     });
 }
 
@@ -531,14 +495,26 @@ fn a_drain_closes_idle_connections_and_lets_running_requests_finish() {
 fn a_connection_ends_after_its_number_of_requests_or_its_age() {
     run(async {
         let service = Handler::new(describe);
-        let few = limits(Limits { requests_per_connection: 2, ..Limits::default() });
+        let few = limits(Limits {
+            requests_per_connection: 2,
+            ..Limits::default()
+        });
         let mut client = serve_with(&service, few);
         client.send([GET, GET, GET].concat()).await;
         let answer = client.rest().await;
         assert_eq!(answer.matches("HTTP/1.1 200").count(), 2);
         assert_eq!(answer.matches("connection: close").count(), 1);
-        let deadlines = Deadlines { connection_age: Duration::from_secs(9), ..Deadlines::default() };
-        let mut client = serve_with(&service, Settings { deadlines, ..Settings::default() });
+        let deadlines = Deadlines {
+            connection_age: Duration::from_secs(9),
+            ..Deadlines::default()
+        };
+        let mut client = serve_with(
+            &service,
+            Settings {
+                deadlines,
+                ..Settings::default()
+            },
+        );
         client.send(GET).await;
         assert!(!client.receive().await.contains("close"));
         sleep(Duration::from_secs(10)).await;
@@ -553,7 +529,8 @@ fn hop_by_hop_fields_stop_here_in_both_directions() {
         let names = Rc::new(RefCell::new(Vec::new()));
         let copy = Rc::clone(&names);
         let service = Handler::new(move |request: Request| {
-            copy.borrow_mut().extend(request.headers().keys().map(ToString::to_string));
+            copy.borrow_mut()
+                .extend(request.headers().keys().map(ToString::to_string));
             async {
                 HttpResponse::builder()
                     .header("connection", "x-a")
@@ -568,7 +545,10 @@ fn hop_by_hop_fields_stop_here_in_both_directions() {
         let mut client = serve(&service);
         let fields = "Connection: upgrade, x-hop\r\nUpgrade: websocket\r\nX-Hop: 1\r\nTE: trailers\r\nKeep-Alive: 5\r\nX-End: 1\r\n";
         client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).await;
-        assert_eq!(client.receive().await, "HTTP/1.1 200 OK\r\nx-b: 1\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(
+            client.receive().await,
+            "HTTP/1.1 200 OK\r\nx-b: 1\r\ncontent-length: 0\r\n\r\n"
+        );
         assert_eq!(*names.borrow(), ["host", "x-end"]);
     });
 }
