@@ -401,7 +401,7 @@ fn flood(limits: Limits, flood: &[u8], count: usize) -> (usize, bool) {
 }
 
 #[test]
-fn floods_of_ping_settings_and_resets_end_the_connection() {
+fn floods_of_ping_and_settings_end_the_connection() {
     let ping = frame(6, 0, 0, &[0; 8]);
     let settings = frame(4, 0, 0, &[]);
     for bytes in [&ping, &settings] {
