@@ -72,21 +72,25 @@ impl Subject {
         }
     }
 
+    /// Start of the period of an instant.
+    pub(crate) fn period_start(&self, at: Timestamp) -> Option<Timestamp> {
+        self.caller.as_ref().map(|caller| caller.subscription.cycle.window(at).start)
+    }
+
     fn admission(&self) -> Option<Admission<'_>> {
         let applies = &self.plan.limits_of(&self.operation).applies;
         self.cycle().map(|cycle| Admission { limits: self.limits(), applies, cycle, revision: self.revision, weight: 1 })
     }
 
     /// Fills what a record says of it.
-    pub(crate) fn fill(&self, fact: &mut Fact, admitted_at: Timestamp) {
+    pub(crate) fn fill(&self, fact: &mut Fact) {
         let caller = self.caller.as_ref();
         fact.account = caller.map(|caller| caller.consumer.account);
         fact.consumer = caller.map(|caller| caller.consumer.id);
         fact.credential = caller.map(|caller| caller.credential);
         fact.subscription = caller.map(|caller| caller.subscription.id);
         fact.plan_version = self.plan.version_id;
-        fact.period_start = caller.map(|caller| caller.subscription.cycle.window(admitted_at).start);
-        fact.segment = 0;
+        fact.segment = caller.map_or(0, |caller| caller.subscription.segment);
         fact.mode = self.mode();
         fact.revision = self.revision;
         write(&mut fact.product, &self.plan.product.name);
@@ -128,10 +132,12 @@ pub(crate) async fn admit(
     let cell = cell_of(worker, &subject, arrival);
     let (reservation, admitted_at) = count(worker, &cell, &subject).await?;
     steps.admitted_us = u32::try_from(arrival.started.elapsed().as_micros()).unwrap_or(u32::MAX);
+    let period_start = subject.caller.as_ref().map(|caller| worker.periods.start(&caller.subscription, admitted_at));
     let flight = Flight::new(Departure {
         subject,
         request_id: arrival.request_id.clone(),
         admitted_at,
+        period_start,
         started: arrival.started,
         method: arrival.method.clone(),
         path: path.into(),

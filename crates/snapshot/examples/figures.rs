@@ -67,6 +67,7 @@ fn consumer(id: u128) -> Change {
         .map(|n| SubscriptionRecord {
             id: SubscriptionId::from_bits(id * 10 + n),
             plan_version: PlanVersionId::from_bits((id + n) % APIS),
+            segment: 0,
             status: SubscriptionStatus::Active,
             grace_until: None,
             cycle: CycleRecord {

@@ -19,6 +19,8 @@ pub struct CompiledSubscription {
     pub id: SubscriptionId,
     /// The plan version in force, with its product.
     pub plan: Arc<CompiledPlan>,
+    /// Ordinal of the segment of its timeline in force, from 0.
+    pub segment: u32,
     /// State.
     pub status: SubscriptionStatus,
     /// Until when a past due subscription is served.
@@ -135,6 +137,7 @@ fn subscription(row: &SubscriptionRecord, catalog: &Catalog) -> Result<CompiledS
     Ok(CompiledSubscription {
         id: row.id,
         plan: Arc::clone(plan),
+        segment: row.segment,
         status: row.status,
         grace_until: row.grace_until,
         cycle: UsageCycle::new(row.cycle.clone()).map_err(Fault::Cycle)?,

@@ -144,6 +144,9 @@ pub struct SubscriptionRecord {
     pub id: SubscriptionId,
     /// The plan version in force.
     pub plan_version: PlanVersionId,
+    /// Ordinal of the segment of its timeline in force (one for each plan change), from 0.
+    #[serde(default)]
+    pub segment: u32,
     /// State.
     pub status: SubscriptionStatus,
     /// Until when a past due subscription is served.

@@ -3,8 +3,10 @@
 //! Invariants: a segment is opened and closed once and never changes otherwise (triggers); at most one is open; each
 //! begins where the one before it ended.
 
+use std::collections::HashMap;
+
 use domain::clock::Timestamp;
-use domain::ids::{PlanVersionId, SubscriptionId};
+use domain::ids::{ConsumerId, PlanVersionId, SubscriptionId};
 use serde::Serialize;
 
 use crate::{ControlTx, Error, FromRow, Result, Row, Scope, Store, args};
@@ -39,6 +41,9 @@ impl FromRow for Segment {
 const OF_SUBSCRIPTION: &str = "SELECT g.* FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
     WHERE g.subscription_id = $1 AND ($2 IS NULL OR s.account_id = $2) ORDER BY g.n";
 
+const ORDINALS: &str = "SELECT s.id AS id, MAX(g.n) AS n FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
+    WHERE ($1 IS NULL OR s.consumer_id = $1) AND ($2 IS NULL OR s.account_id = $2) GROUP BY s.id";
+
 impl Store {
     /// The segments of a subscription in order.
     ///
@@ -52,6 +57,18 @@ impl Store {
 }
 
 impl ControlTx {
+    /// The ordinal, from 0, of the newest segment of each subscription of a consumer, or of all consumers; subscriptions
+    /// that were never activated have none.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn segment_ordinals(&mut self, consumer: Option<ConsumerId>) -> Result<HashMap<SubscriptionId, u32>> {
+        let scope = self.scope().account();
+        let rows = self.rows(ORDINALS, args![consumer, scope]).await?;
+        let ordinal = |n: i64| u32::try_from(n.saturating_sub(1)).unwrap_or(0);
+        rows.iter().map(|row| Ok((row.get("id")?, ordinal(row.get("n")?)))).collect()
+    }
+
     /// As [`Store::segments`], seeing this transaction's own changes.
     ///
     /// # Errors

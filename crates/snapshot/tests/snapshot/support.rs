@@ -89,6 +89,7 @@ pub(crate) fn subscription(id: u128, plan: u128, status: SubscriptionStatus, cre
     SubscriptionRecord {
         id: SubscriptionId::from_bits(id),
         plan_version: PlanVersionId::from_bits(plan),
+        segment: 0,
         status,
         grace_until: None,
         cycle: CycleRecord {
