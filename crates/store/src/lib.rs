@@ -21,7 +21,9 @@
 //! 3. A file in `tests/contract/` that calls every public method on both databases.
 
 mod accounts;
+mod anchor_choice;
 mod audit;
+pub mod billing;
 mod config_revisions;
 mod consumers;
 mod control;
@@ -39,6 +41,7 @@ mod members;
 mod migrate;
 mod objects;
 mod page;
+mod plan_subscribers;
 mod plan_versions;
 mod row;
 mod secrets;

@@ -85,6 +85,14 @@ impl Store {
 }
 
 impl ControlTx {
+    /// As [`Store::plan_versions_in_use`], seeing this transaction's own changes.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn plan_versions_in_use(&mut self) -> Result<Vec<PlanVersion>> {
+        self.all(IN_USE, args![]).await
+    }
+
     /// As [`Store::plan_version`], seeing this transaction's own changes.
     ///
     /// # Errors

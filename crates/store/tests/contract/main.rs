@@ -8,6 +8,8 @@ mod configuration;
 mod consumers;
 mod fixture;
 mod idempotency;
+mod ledger;
 mod migrations;
 mod people;
+mod plan_subscribers;
 mod subscriptions;
