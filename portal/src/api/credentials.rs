@@ -1,0 +1,267 @@
+//! `/consumers/{id}/credentials`: API keys. The key exists only in the answer that makes it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::clock::Timestamp;
+use domain::config::AuthMethod;
+use domain::ids::{ConsumerId, CredentialId};
+use domain::key::{ApiKey, Mode};
+use domain::span::Span;
+use domain::subscription::Origin;
+use serde::{Deserialize, Serialize};
+use store::{Credential, NewCredential, ObjectKind};
+use utoipa::ToSchema;
+
+use super::answer::{self, Answer, Id, Ids};
+use super::caller::Caller;
+use super::consumers::visible;
+use super::endpoint::Doc;
+use crate::app::App;
+use crate::http::body::Body;
+use crate::http::cursor::{Listed, Paging};
+use crate::http::problem::{Fault, Problem};
+use crate::http::query::Query;
+
+const TAG: &str = "credentials";
+const MAX_GRACE_MS: u64 = 90 * 86_400_000;
+
+/// A credential to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateCredential {
+    /// `api_key`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: AuthMethod,
+    /// Name for people.
+    name: Option<String>,
+    /// `live` or `test`; `live` unless given.
+    #[schema(value_type = Option<String>)]
+    mode: Option<Mode>,
+    /// The end of its life.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// Scopes; all unless given.
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// Names of the products that it opens; all of the consumer's unless given.
+    #[serde(default)]
+    products: Vec<String>,
+}
+
+/// A credential.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Credential)]
+pub(crate) struct CredentialBody {
+    #[schema(value_type = String)]
+    id: CredentialId,
+    #[schema(value_type = String)]
+    consumer_id: ConsumerId,
+    /// `api_key`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: Option<String>,
+    /// `live` or `test`.
+    #[schema(value_type = String)]
+    mode: Mode,
+    /// The first characters of the key.
+    prefix: String,
+    /// The last characters of the key.
+    last4: String,
+    scopes: Vec<String>,
+    products: Vec<String>,
+    #[schema(value_type = Option<String>)]
+    rotated_from: Option<CredentialId>,
+    #[schema(value_type = String)]
+    origin: Origin,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// When it was, or after a rotation will be, revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    /// The key itself: only in the answer that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl From<Credential> for CredentialBody {
+    fn from(credential: Credential) -> Self {
+        Self {
+            id: credential.id,
+            consumer_id: credential.consumer_id,
+            kind: "api_key",
+            name: credential.name,
+            mode: credential.mode,
+            prefix: credential.prefix,
+            last4: credential.last4,
+            scopes: credential.scopes,
+            products: credential.products,
+            rotated_from: credential.rotated_from,
+            origin: credential.origin,
+            created_at: credential.created_at,
+            expires_at: credential.expires_at,
+            revoked_at: credential.revoked_at,
+            last_used_at: credential.last_used_at,
+            secret: None,
+        }
+    }
+}
+
+/// A new key and what is stored of it.
+fn generate(consumer: ConsumerId, mode: Mode, now: Timestamp) -> (ApiKey, NewCredential) {
+    let key = ApiKey::new(mode, domain::random::bytes());
+    let new = NewCredential {
+        id: CredentialId::new(now, App::seed()),
+        consumer_id: consumer,
+        hash: key.hash(),
+        prefix: key.prefix().to_owned(),
+        last4: key.last4().to_owned(),
+        mode,
+        name: None,
+        scopes: Vec::new(),
+        products: Vec::new(),
+        expires_at: None,
+        origin: Origin::Api,
+    };
+    (key, new)
+}
+
+fn shown(credential: Credential, key: &ApiKey) -> axum::response::Response {
+    let id = credential.id.to_string();
+    let body = CredentialBody { secret: Some(key.reveal().to_owned()), ..credential.into() };
+    answer::secret(&id, answer::json(StatusCode::CREATED, &body))
+}
+
+/// `POST /consumers/{id}/credentials`
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Id(consumer): Id<ConsumerId>,
+    Body(wanted): Body<CreateCredential>,
+) -> Answer {
+    visible(&app, &caller, consumer).await?;
+    let now = app.clock.now();
+    check(&app, &wanted, now).await?;
+    let (key, new) = generate(consumer, wanted.mode.unwrap_or_default(), now);
+    let new = NewCredential {
+        name: wanted.name,
+        scopes: wanted.scopes,
+        products: wanted.products,
+        expires_at: wanted.expires_at,
+        ..new
+    };
+    let mut tx = caller.change(&app).await?;
+    let credential = tx.create_credential(&new).await?;
+    app.commit(tx).await?;
+    Ok(shown(credential, &key))
+}
+
+/// Documentation of [`create`].
+pub(crate) fn create_doc() -> Doc {
+    Doc::new(TAG, "createCredential", "Make an API key")
+        .text("The key is in this answer alone. A replayed `Idempotency-Key` answers 409 `secret-already-shown` with the id.")
+        .body::<CreateCredential>()
+        .answer::<CredentialBody>(201, "The credential with its secret")
+}
+
+async fn check(app: &App, wanted: &CreateCredential, now: Timestamp) -> Result<(), Problem> {
+    let mut faults = Vec::new();
+    if wanted.kind != AuthMethod::ApiKey {
+        faults.push(Fault::at("/type", "not supported yet: write `api_key`"));
+    }
+    if let Some(name) = &wanted.name {
+        answer::check_name(&mut faults, "/name", name);
+    }
+    if wanted.expires_at.is_some_and(|at| at <= now) {
+        faults.push(Fault::at("/expires_at", "this time has passed"));
+    }
+    for (index, name) in wanted.products.iter().enumerate() {
+        if app.store.object_named(ObjectKind::Product, "", name).await?.is_none() {
+            faults.push(Fault::at(format!("/products/{index}"), format!("no product is called `{name}`")));
+        }
+    }
+    answer::no_faults(faults)
+}
+
+/// `GET /consumers/{id}/credentials`
+pub(crate) async fn list(State(app): State<App>, caller: Caller, Id(consumer): Id<ConsumerId>, Query(paging): Query<Paging>) -> Answer {
+    let page = paging.page()?;
+    visible(&app, &caller, consumer).await?;
+    let credentials = app.store.credentials(caller.scope(), consumer, &page).await?;
+    let items = credentials.into_iter().map(CredentialBody::from).collect();
+    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |credential| credential.id.to_string())))
+}
+
+/// Documentation of [`list`].
+pub(crate) fn list_doc() -> Doc {
+    Doc::new(TAG, "listCredentials", "List the credentials of a consumer")
+        .query::<Paging>()
+        .answer::<Listed<CredentialBody>>(200, "Credentials, revoked ones too, oldest first")
+}
+
+/// How to rotate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rotate {
+    /// How long the old key still works, such as `24h`; not at all unless given, 90 days at most.
+    #[schema(value_type = Option<String>)]
+    grace: Option<Span>,
+}
+
+/// `POST /consumers/{id}/credentials/{cid}/rotate`
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(consumer, old): Ids<ConsumerId, CredentialId>,
+    Body(wanted): Body<Rotate>,
+) -> Answer {
+    let grace = wanted.grace.unwrap_or(Span::from_millis(0));
+    if grace.as_millis() > MAX_GRACE_MS {
+        return Err(Problem::invalid(vec![Fault::at("/grace", "write at most 90d")]));
+    }
+    let mut tx = caller.change(&app).await?;
+    let before = tx.credential(old).await?.filter(|credential| credential.consumer_id == consumer);
+    let before = before.ok_or_else(|| Problem::missing("credential"))?;
+    let now = tx.now();
+    let (key, new) = generate(consumer, before.mode, now);
+    let new = NewCredential {
+        name: before.name,
+        scopes: before.scopes,
+        products: before.products,
+        expires_at: before.expires_at,
+        ..new
+    };
+    let credential = tx.rotate_credential(old, &new, now.plus_millis(grace.as_millis_i64())).await?;
+    app.commit(tx).await?;
+    Ok(shown(credential, &key))
+}
+
+/// Documentation of [`rotate`].
+pub(crate) fn rotate_doc() -> Doc {
+    Doc::new(TAG, "rotateCredential", "Replace an API key")
+        .text("The new key opens what the old one does. The old one works until the grace is over.")
+        .body::<Rotate>()
+        .answer::<CredentialBody>(201, "The new credential with its secret")
+}
+
+/// `DELETE /consumers/{id}/credentials/{cid}`
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, Ids(consumer, id): Ids<ConsumerId, CredentialId>) -> Answer {
+    let mut tx = caller.change(&app).await?;
+    let known = tx.credential(id).await?.filter(|credential| credential.consumer_id == consumer);
+    if known.is_none() {
+        return Err(Problem::missing("credential"));
+    }
+    let now = tx.now();
+    tx.revoke_credential(id, now).await?;
+    app.commit(tx).await?;
+    Ok(answer::none())
+}
+
+/// Documentation of [`delete`].
+pub(crate) fn delete_doc() -> Doc {
+    Doc::new(TAG, "deleteCredential", "Revoke an API key").empty(204, "The gateways refuse it now")
+}

@@ -1,0 +1,99 @@
+//! The one table of the Admin API: method, path, what a caller needs, handler, documentation.
+
+use super::endpoint::{Endpoint, account, delete, deployment, get, patch, post, put};
+use super::scope::Access::{Read, Write};
+use super::scope::Area::{Accounts, Audit, Billing, Config, Consumers, Credentials, Subscriptions, Usage, Users};
+use super::{
+    accounts, audit_events, config, consumers, credentials, gateways, members, plans, products, requests, subscriptions,
+    test_clock, tokens, transitions, usage, usage_events, users,
+};
+
+/// Every route below `/api/v1`.
+#[rustfmt::skip]
+pub(crate) fn table() -> Vec<Endpoint> {
+    [configuration(), people(), customers(), moves(), used()].into_iter().flatten().collect()
+}
+
+#[rustfmt::skip]
+fn configuration() -> Vec<Endpoint> {
+    vec![
+        put("/config", deployment(Config, Write), config::put, config::put_doc()).max_body(config::MAX_BODY),
+        get("/config", deployment(Config, Read), config::show, config::show_doc()),
+        get("/config/revisions", deployment(Config, Read), config::revisions, config::revisions_doc()),
+        post("/config/rollback", deployment(Config, Write), config::rollback, config::rollback_doc()),
+        get("/apis", deployment(Config, Read), products::apis, products::apis_doc()),
+        get("/products", account(Config, Read), products::list, products::list_doc()),
+        get("/plans/{product}/{plan}/versions", deployment(Config, Read), plans::versions, plans::versions_doc()),
+        post("/plans/{product}/{plan}/publish", deployment(Config, Write), plans::publish, plans::publish_doc()),
+        post("/plans/{product}/{plan}/archive", deployment(Config, Write), plans::archive, plans::archive_doc()),
+        post("/plans/{product}/{plan}/migrate", deployment(Config, Write), plans::migrate, plans::migrate_doc()),
+        get("/gateways", deployment(Config, Read), gateways::list, gateways::list_doc()),
+        get("/audit-events", account(Audit, Read), audit_events::list, audit_events::list_doc()),
+        post("/test-clock/advance", deployment(Billing, Write), test_clock::advance, test_clock::advance_doc()),
+    ]
+}
+
+#[rustfmt::skip]
+fn people() -> Vec<Endpoint> {
+    vec![
+        post("/tokens", account(Users, Write), tokens::create, tokens::create_doc()),
+        get("/tokens", account(Users, Read), tokens::list, tokens::list_doc()),
+        delete("/tokens/{id}", account(Users, Write), tokens::delete, tokens::delete_doc()),
+        post("/users", deployment(Users, Write), users::invite, users::invite_doc()),
+        get("/users", deployment(Users, Read), users::list, users::list_doc()),
+        patch("/users/{id}", deployment(Users, Write), users::change, users::change_doc()),
+        delete("/users/{id}", deployment(Users, Write), users::delete, users::delete_doc()),
+        post("/accounts", deployment(Accounts, Write), accounts::create, accounts::create_doc()),
+        get("/accounts", account(Accounts, Read), accounts::list, accounts::list_doc()),
+        get("/accounts/{id}", account(Accounts, Read), accounts::show, accounts::show_doc()),
+        patch("/accounts/{id}", account(Accounts, Write), accounts::change, accounts::change_doc()),
+        delete("/accounts/{id}", account(Accounts, Write), accounts::delete, accounts::delete_doc()),
+        get("/accounts/{id}/members", account(Accounts, Read), members::list, members::list_doc()),
+        patch("/accounts/{id}/members/{cid}", account(Accounts, Write), members::change, members::change_doc()),
+        delete("/accounts/{id}/members/{cid}", account(Accounts, Write), members::delete, members::delete_doc()),
+        post("/accounts/{id}/invitations", account(Accounts, Write), members::invite, members::invite_doc()),
+        get("/accounts/{id}/invitations", account(Accounts, Read), members::invitations, members::invitations_doc()),
+    ]
+}
+
+#[rustfmt::skip]
+fn customers() -> Vec<Endpoint> {
+    vec![
+        post("/consumers", account(Consumers, Write), consumers::create, consumers::create_doc()),
+        get("/consumers", account(Consumers, Read), consumers::list, consumers::list_doc()),
+        get("/consumers/{id}", account(Consumers, Read), consumers::show, consumers::show_doc()),
+        post("/consumers/{id}/suspend", account(Consumers, Write), consumers::suspend, consumers::suspend_doc()),
+        post("/consumers/{id}/resume", account(Consumers, Write), consumers::resume, consumers::resume_doc()),
+        delete("/consumers/{id}", account(Consumers, Write), consumers::delete, consumers::delete_doc()),
+        post("/consumers/{id}/credentials", account(Credentials, Write), credentials::create, credentials::create_doc()),
+        get("/consumers/{id}/credentials", account(Credentials, Read), credentials::list, credentials::list_doc()),
+        post("/consumers/{id}/credentials/{cid}/rotate", account(Credentials, Write), credentials::rotate, credentials::rotate_doc()),
+        delete("/consumers/{id}/credentials/{cid}", account(Credentials, Write), credentials::delete, credentials::delete_doc()),
+    ]
+}
+
+#[rustfmt::skip]
+fn moves() -> Vec<Endpoint> {
+    vec![
+        post("/subscriptions", account(Subscriptions, Write), subscriptions::create, subscriptions::create_doc()),
+        get("/subscriptions", account(Subscriptions, Read), subscriptions::list, subscriptions::list_doc()),
+        get("/subscriptions/{id}", account(Subscriptions, Read), subscriptions::show, subscriptions::show_doc()),
+        post("/subscriptions/{id}/approve", account(Subscriptions, Write), transitions::approve, transitions::approve_doc()),
+        post("/subscriptions/{id}/reject", account(Subscriptions, Write), transitions::reject, transitions::reject_doc()),
+        post("/subscriptions/{id}/pause", account(Subscriptions, Write), transitions::pause, transitions::pause_doc()),
+        post("/subscriptions/{id}/resume", account(Subscriptions, Write), transitions::resume, transitions::resume_doc()),
+        post("/subscriptions/{id}/cancel", account(Subscriptions, Write), transitions::cancel, transitions::cancel_doc()),
+        post("/subscriptions/{id}/uncancel", account(Subscriptions, Write), transitions::uncancel, transitions::uncancel_doc()),
+        post("/subscriptions/{id}/change", account(Subscriptions, Write), transitions::change, transitions::change_doc()),
+        post("/subscriptions/{id}/change/preview", account(Subscriptions, Write), transitions::preview, transitions::preview_doc()),
+    ]
+}
+
+#[rustfmt::skip]
+fn used() -> Vec<Endpoint> {
+    vec![
+        get("/usage", account(Usage, Read), usage::show, usage::show_doc()),
+        get("/usage/events", account(Usage, Read), usage_events::list, usage_events::list_doc()),
+        get("/requests/{request_id}", account(Usage, Read), requests::show, requests::show_doc()),
+    ]
+}

@@ -1,0 +1,71 @@
+//! What every handler of the portal holds.
+
+use std::sync::Arc;
+
+use analytics::Embedded;
+use domain::clock::Clock;
+use domain::sealed::MasterKey;
+use store::{Actor, ControlTx, Scope, Store};
+
+use crate::api::refusals::Refusals;
+use crate::hooks::Hooks;
+use crate::http::problem::Problem;
+use crate::publisher::Publisher;
+
+/// Shared state. Clones are cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) analytics: Embedded,
+    pub(crate) clock: Clock,
+    pub(crate) master_key: MasterKey,
+    pub(crate) hooks: Hooks,
+    pub(crate) publisher: Publisher,
+    pub(crate) test_clock: TestClock,
+    pub(crate) refusals: Refusals,
+}
+
+/// Whether the clock may be moved through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestClock {
+    /// It may: tests only.
+    On,
+    /// There is no such route.
+    Off,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Begins a change as `actor` that sees what is within `scope`.
+    pub(crate) async fn change(&self, actor: Actor, scope: Scope) -> Result<ControlTx, Problem> {
+        Ok(self.store.change(actor, self.clock.now()).await?.within(scope))
+    }
+
+    /// Commits a change and wakes the publisher when the gateways serve from what has changed.
+    pub(crate) async fn commit(&self, tx: ControlTx) -> Result<Option<i64>, Problem> {
+        let revision = tx.commit().await?;
+        if revision.is_some() {
+            self.publisher.wake();
+        }
+        Ok(revision)
+    }
+
+    /// 80 bits for a new id.
+    pub(crate) fn seed() -> [u8; 10] {
+        domain::random::bytes()
+    }
+}
