@@ -67,7 +67,7 @@ impl Emitter {
         let mut desk = self.desk.borrow_mut();
         let desk = desk.as_mut().ok_or(Lost)?;
         let Record::Fact(fact) = &mut desk.record else { return Err(Lost) };
-        flight.fill(fact, flight.admitted_at, last.outcome);
+        flight.fill(fact, last.outcome);
         fact.quantities.extend_from_slice(last.quantities);
         fact.limits = last.limits;
         encode(&desk.record, &mut desk.bytes)?;
@@ -92,7 +92,7 @@ impl Emitter {
         let now = Instant::now();
         for flight in flights.due_open(now) {
             let mut fact = blank();
-            flight.fill(&mut fact, flight.admitted_at, flight.standing(Kind::Request));
+            flight.fill(&mut fact, flight.standing(Kind::Request));
             if self.unreserved(&Record::Open(Open { so_far: Box::new(fact) })).is_ok() {
                 flight.listed();
             }
@@ -122,7 +122,9 @@ impl Emitter {
     /// A part of a long stream, with a stamp of its own: it carries the bytes since the last one.
     fn checkpoint(&self, flight: &Rc<Flight>, stamp: Timestamp, now: Instant) {
         let mut fact = blank();
-        flight.fill(&mut fact, stamp, flight.standing(Kind::Checkpoint));
+        flight.fill(&mut fact, flight.standing(Kind::Checkpoint));
+        fact.admitted_at = stamp;
+        fact.period_start = flight.subject.period_start(stamp);
         if self.unreserved(&Record::Fact(Box::new(fact))).is_ok() {
             flight.told(now);
         }

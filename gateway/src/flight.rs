@@ -17,6 +17,8 @@ pub(crate) struct Flight {
     pub(crate) request_id: RequestId,
     /// Decides the period in quota, ledger and rating.
     pub(crate) admitted_at: Timestamp,
+    /// Start of that period.
+    pub(crate) period_start: Option<Timestamp>,
     /// When its head had arrived.
     pub(crate) started: Instant,
     pub(crate) method: http::Method,
@@ -40,6 +42,7 @@ pub(crate) struct Departure {
     pub(crate) subject: Subject,
     pub(crate) request_id: RequestId,
     pub(crate) admitted_at: Timestamp,
+    pub(crate) period_start: Option<Timestamp>,
     pub(crate) started: Instant,
     pub(crate) method: http::Method,
     pub(crate) path: Box<str>,
@@ -48,11 +51,12 @@ pub(crate) struct Departure {
 
 impl Flight {
     pub(crate) fn new(departure: Departure) -> Self {
-        let Departure { subject, request_id, admitted_at, started, method, path, steps } = departure;
+        let Departure { subject, request_id, admitted_at, period_start, started, method, path, steps } = departure;
         Self {
             subject,
             request_id,
             admitted_at,
+            period_start,
             started,
             method,
             path,
@@ -116,13 +120,14 @@ impl Flight {
     }
 
     /// Fills a record; the strings in it keep their room from record to record.
-    pub(crate) fn fill(&self, fact: &mut Fact, admitted_at: Timestamp, outcome: Outcome) {
+    pub(crate) fn fill(&self, fact: &mut Fact, outcome: Outcome) {
         let (bytes_in, bytes_out) = self.untold();
         write(&mut fact.request_id, self.request_id.as_str());
-        self.subject.fill(fact, admitted_at);
+        self.subject.fill(fact);
         write(&mut fact.method, self.method.as_str());
         write(&mut fact.path, &self.path);
-        fact.admitted_at = admitted_at;
+        fact.admitted_at = self.admitted_at;
+        fact.period_start = self.period_start;
         fact.outcome = outcome;
         fact.bytes_in = bytes_in;
         fact.bytes_out = bytes_out;

@@ -25,7 +25,7 @@ use crate::metrics::{Metrics, Sheet};
 use crate::pool::PoolSettings;
 use crate::reject::Refusals;
 use crate::serve::Gate;
-use crate::stamp::Stamper;
+use crate::stamp::{Periods, Stamper};
 use crate::trust::TrustedProxies;
 use crate::upstream::Upstreams;
 use crate::worker::Worker;
@@ -261,6 +261,7 @@ async fn serve(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
         usage_calls: crate::usage_endpoint::Calls::default(),
         forwarder: Forwarder { upstreams, tls, sheet: Arc::clone(&sheet) },
         stamper: Stamper::new(parts.clock),
+        periods: Periods::default(),
         chance: Chance::new(),
         sheet,
         origin,

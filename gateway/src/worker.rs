@@ -20,7 +20,7 @@ use crate::identify;
 use crate::meters::Rules;
 use crate::metrics::{OperationTally, Sheet};
 use crate::reject::Refusals;
-use crate::stamp::Stamper;
+use crate::stamp::{Periods, Stamper};
 use crate::trust::TrustedProxies;
 use crate::usage_endpoint::Calls;
 
@@ -49,6 +49,7 @@ pub(crate) struct Worker {
     pub(crate) usage_calls: Calls,
     pub(crate) forwarder: Forwarder,
     pub(crate) stamper: Stamper,
+    pub(crate) periods: Periods,
     pub(crate) chance: Chance,
     pub(crate) sheet: Arc<Sheet>,
     /// The origin of monotonic time, the same for all workers.
