@@ -1,0 +1,166 @@
+//! Billing runs: asked for by anyone, carried out by a billing worker, which holds a lease on the run.
+
+use domain::clock::Timestamp;
+use domain::ids::{AccountId, RunId};
+use serde::Serialize;
+
+use crate::{FromRow, Result, Row, Store, args};
+
+/// What a run bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunScope {
+    /// Everything that is due.
+    Due,
+    /// Also the usage of running periods so far.
+    Interim,
+}
+
+impl RunScope {
+    /// The word in the database and in APIs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Interim => "interim",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Due, Self::Interim].into_iter().find(|scope| scope.as_str() == word)
+    }
+}
+
+/// A run as it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewBillingRun {
+    /// Id that the caller made.
+    pub id: RunId,
+    /// What it bills.
+    pub scope: RunScope,
+    /// Whom; everybody unless given.
+    pub account: Option<AccountId>,
+    /// Whether invoices are issued at once, or stay drafts.
+    pub finalize: bool,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BillingRun {
+    /// Its id.
+    pub id: RunId,
+    /// What it bills.
+    pub scope: RunScope,
+    /// Whom; everybody unless given.
+    pub account: Option<AccountId>,
+    /// Whether invoices are issued at once.
+    pub finalize: bool,
+    /// `queued`, `running` or `done`.
+    pub state: String,
+    /// Accounts to bill.
+    pub total: u32,
+    /// Accounts billed.
+    pub done: u32,
+    /// Accounts that could not be billed; they are tried again by the next run.
+    pub failed: u32,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When it was done.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl FromRow for BillingRun {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            scope: row.word("kind", RunScope::from_word)?,
+            account: row.get("account")?,
+            finalize: row.get("finalize")?,
+            state: row.get("state")?,
+            total: row.get("total")?,
+            done: row.get("done")?,
+            failed: row.get("failed")?,
+            requested_at: row.get("requested_at")?,
+            finished_at: row.get("finished_at")?,
+        })
+    }
+}
+
+const CLAIM: &str = "UPDATE billing_run SET state = 'running', lease_until = $1
+    WHERE id = (SELECT id FROM billing_run WHERE state = 'queued' OR (state = 'running' AND lease_until < $2) ORDER BY id LIMIT 1)
+    RETURNING *";
+const WAITS: &str = "SELECT COUNT(*) FROM billing_run WHERE state = 'queued' OR (state = 'running' AND lease_until < $1)";
+
+impl Store {
+    /// Queues a run for the billing worker.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn enqueue_billing_run(&self, new: &NewBillingRun, now: Timestamp) -> Result<()> {
+        self.ledger
+            .execute(
+                "INSERT INTO billing_run (id, kind, account, finalize, state, total, done, failed, requested_at)
+                 VALUES ($1, $2, $3, $4, 'queued', 0, 0, 0, $5)",
+                args![new.id, new.scope.as_str(), new.account, new.finalize, now],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn billing_run(&self, id: RunId) -> Result<Option<BillingRun>> {
+        self.ledger.one("SELECT * FROM billing_run WHERE id = $1", args![id]).await
+    }
+
+    /// Whether a run waits for a worker.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn billing_run_waits(&self, now: Timestamp) -> Result<bool> {
+        let count: Option<i64> = self.ledger.scalar(WAITS, args![now]).await?;
+        Ok(count.unwrap_or(0) > 0)
+    }
+
+    /// Takes the oldest run that waits, or whose worker has let its lease end, until `until`.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn claim_billing_run(&self, until: Timestamp, now: Timestamp) -> Result<Option<BillingRun>> {
+        let mut tx = self.ledger.write().await?;
+        tx.lock("billing/runs").await?;
+        let claimed = tx.one(CLAIM, args![until, now]).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Says how far a run is and prolongs its lease.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn billing_run_progress(&self, run: &BillingRun, lease_until: Timestamp) -> Result<()> {
+        self.ledger
+            .execute(
+                "UPDATE billing_run SET total = $2, done = $3, failed = $4, lease_until = $5 WHERE id = $1 AND state = 'running'",
+                args![run.id, run.total, run.done, run.failed, lease_until],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn finish_billing_run(&self, run: &BillingRun, now: Timestamp) -> Result<()> {
+        self.ledger
+            .execute(
+                "UPDATE billing_run SET state = 'done', total = $2, done = $3, failed = $4, finished_at = $5, lease_until = NULL
+                 WHERE id = $1 AND state <> 'done'",
+                args![run.id, run.total, run.done, run.failed, now],
+            )
+            .await
+            .map(drop)
+    }
+}
