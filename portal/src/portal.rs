@@ -32,10 +32,10 @@ use crate::publisher::{Publisher, Worker};
 use crate::subscribing;
 
 /// A request may take so long; a large apply is the longest.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(120);
+const REQUEST_DEADLINE: Duration = Duration::from_mins(2);
 const TIMELINE_EVERY: Duration = Duration::from_secs(1);
 const CHANGES_KEPT_MS: i64 = 7 * 86_400_000;
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]
@@ -99,11 +99,18 @@ pub struct Portal;
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
+    publisher: Publisher,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
+    /// Tells the publisher that something was committed elsewhere in the process; cheap to call from anywhere.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let publisher = self.publisher.clone();
+        move || publisher.wake()
+    }
+
     /// Stops accepting, lets requests in flight finish, stops publishing.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
@@ -134,21 +141,31 @@ impl Portal {
             refusals: Refusals::default(),
         });
         let mut worker = Worker::new(app.clone(), parts.feed);
-        worker.publish().await.map_err(|error| Error::Snapshot(error.to_string()))?;
-        let failed = |source| Error::Listen { addr: settings.listen, source };
+        worker
+            .publish()
+            .await
+            .map_err(|error| Error::Snapshot(error.to_string()))?;
+        let failed = |source| Error::Listen {
+            addr: settings.listen,
+            source,
+        };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
-        let transport = if settings.tls.is_some() { Transport::Tls } else { Transport::Plain };
+        let transport = if settings.tls.is_some() {
+            Transport::Tls
+        } else {
+            Transport::Plain
+        };
         let acceptor = settings.tls.map(TlsAcceptor::from);
         let router = router(&app, transport);
         let tasks = vec![
             tokio::spawn(listen::serve(listener, acceptor, router, stopped.clone())),
             tokio::spawn(worker.run(stopped.clone())),
             tokio::spawn(timeline(app.clone(), stopped.clone())),
-            tokio::spawn(housekeeping(app, stopped)),
+            tokio::spawn(housekeeping(app.clone(), stopped)),
         ];
-        Ok(Running { addr, stop, tasks })
+        Ok(Running { addr, publisher: app.publisher.clone(), stop, tasks })
     }
 }
 
@@ -162,7 +179,10 @@ fn router(app: &App, transport: Transport) -> Router {
         .route("/static/icons.svg", get(pages::statics::icons))
         .fallback(async || Problem::missing("page or route"))
         .with_state(app.clone())
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, REQUEST_DEADLINE))
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::REQUEST_TIMEOUT,
+            REQUEST_DEADLINE,
+        ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(render))
         .layer(from_fn_with_state(transport, secure))
@@ -182,7 +202,10 @@ async fn timeline(app: App, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if let Err(error) = subscribing::carry_out_due(&app).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "due changes of subscriptions wait");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "due changes of subscriptions wait"
+            );
         }
     }
 }
@@ -197,7 +220,10 @@ async fn housekeeping(app: App, mut stop: watch::Receiver<bool>) {
         let changes = app.store.prune_changes(now.plus_millis(-CHANGES_KEPT_MS)).await;
         let keys = app.store.prune_idempotent(now).await;
         for error in [changes.err(), keys.err()].into_iter().flatten() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old rows stay for another hour");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old rows stay for another hour"
+            );
         }
     }
 }

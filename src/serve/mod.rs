@@ -10,6 +10,7 @@ mod ops;
 mod roles;
 mod start;
 mod tls;
+mod upkeep;
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! Starting, in order, and stopping.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use analytics::Embedded;
+use billing::Billing;
 use counters::Counters;
 use domain::billable::{Policy, billable};
 use domain::clock::Clock;
@@ -13,7 +14,7 @@ use domain::usage::Outcome;
 use gateway::Gateway;
 use journal::Journal;
 use metering::{Currency, Metering};
-use portal::{Freshness, GatewayStatus, Gateways, Hooks, Portal, QuotaQuery, QuotaUse};
+use portal::{DueRun, DueRuns, Freshness, GatewayStatus, Gateways, Hooks, Portal, QuotaQuery, QuotaUse};
 use serving::health::Health;
 use serving::tls::ServerTls;
 use snapshot::Feed;
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::{Error, baseline, data_dir, ops, tls};
+use super::{Error, baseline, data_dir, ops, tls, upkeep};
 use crate::config::{Config, Environment, WhenFull};
 
 const ADMIN_FILE: &str = "first-admin";
@@ -43,6 +44,7 @@ pub(crate) struct Running {
     portal: portal::Running,
     gateway: gateway::Running,
     metering: Metering,
+    billing: Billing,
     journal: Arc<Journal>,
     store: Store,
     analytics: Embedded,
@@ -117,7 +119,9 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     health.set("journal replayed", true);
     let admin = first_admin(&config, &base, environment).await?;
     let (publisher, feed) = empty_feed(&master_key)?;
-    let hooks = hooks(&base, metering.currency(), &feed, &config);
+    let wake = Wake::default();
+    let billing = start_billing(&base, metering.currency(), wake.clone());
+    let hooks = hooks(&base, metering.currency(), billing.handle(), Seen { feed: feed.clone(), node: config.node.clone() });
     let portal = Portal::start(
         portal::Settings {
             listen: config.portal_listen,
@@ -135,6 +139,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         },
         portal::Parts {
             store: base.store.clone(),
+            analytics: base.analytics.clone(),
             clock: base.clock.clone(),
             master_key,
             feed: publisher,
@@ -142,8 +147,11 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         },
     )
     .await?;
+    wake.set(portal.waker());
     health.set("snapshot", true);
-    let gateway = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
+    let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
+    tasks.push(tokio::spawn(upkeep::sweep(counters, base.clock.clone())));
+    tasks.push(tokio::spawn(upkeep::purge(base.store.clone(), base.analytics.clone(), feed.clone(), base.clock.clone())));
     health.set("gateway", true);
     let certificates = [
         (gateway_tls, config.gateway_tls.clone()),
@@ -161,6 +169,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         portal,
         gateway,
         metering,
+        billing,
         journal: base.journal,
         store: base.store,
         analytics: base.analytics,
@@ -205,7 +214,7 @@ async fn start_gateway(
     feed: &Feed,
     tls: Option<Arc<ServerTls>>,
     metrics: &Metrics,
-) -> Result<gateway::Running, Error> {
+) -> Result<(gateway::Running, Counters), Error> {
     let counters = Counters::default();
     let (snapshot, now) = (feed.current(), base.clock.now());
     let since = (baseline::calendar_since(now), baseline::periods_since(&snapshot, now));
@@ -224,17 +233,62 @@ async fn start_gateway(
     let parts = gateway::Parts {
         feed: feed.clone(),
         journal: Arc::clone(&base.journal),
-        counters,
+        counters: counters.clone(),
         clock: base.clock.clone(),
         metrics: counted,
     };
-    Ok(Gateway::start(&settings, &parts)?)
+    Ok((Gateway::start(&settings, &parts)?, counters))
 }
 
-fn hooks(base: &Base, currency: Currency, feed: &Feed, config: &Config) -> Hooks {
+/// Tells the portal's publisher, once there is one.
+#[derive(Clone, Default)]
+struct Wake(Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>);
+
+impl Wake {
+    fn set(&self, wake: impl Fn() + Send + Sync + 'static) {
+        // There is one publisher a process.
+        let _ = self.0.set(Box::new(wake));
+    }
+
+    fn call(&self) {
+        if let Some(wake) = self.0.get() {
+            wake();
+        }
+    }
+}
+
+fn start_billing(base: &Base, currency: Currency, wake: Wake) -> Billing {
+    Billing::start(billing::Parts {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        freshness: billing::Freshness::new(move || {
+            let currency = currency.clone();
+            async move { Ok(currency.caught_up().await?) }
+        }),
+        changed: Box::new(move || wake.call()),
+    })
+}
+
+/// What the gateway of this process serves from.
+struct Seen {
+    feed: Feed,
+    node: String,
+}
+
+impl Seen {
+    fn status(&self, clock: &Clock) -> GatewayStatus {
+        GatewayStatus {
+            node: self.node.clone(),
+            region: String::new(),
+            revision: i64::try_from(self.feed.current().revision()).unwrap_or(i64::MAX),
+            seen_at: clock.now(),
+        }
+    }
+}
+
+fn hooks(base: &Base, currency: Currency, billing: billing::Handle, seen: Seen) -> Hooks {
     let (store, fresh) = (base.store.clone(), currency.clone());
-    let (feed, clock) = (feed.clone(), base.clock.clone());
-    let node = config.node.clone();
+    let clock = base.clock.clone();
     Hooks {
         freshness: Freshness::new(move |()| {
             let currency = currency.clone();
@@ -247,16 +301,18 @@ fn hooks(base: &Base, currency: Currency, feed: &Feed, config: &Config) -> Hooks
                 Ok(quota_use(&store, &query).await?)
             }
         }),
+        due_runs: DueRuns::new(move |at| {
+            let billing = billing.clone();
+            async move {
+                let started = billing.start_due(at).await?;
+                let done = async move { Ok(started.done.await.map(drop)?) };
+                Ok(DueRun { id: started.id, done: Box::pin(done) })
+            }
+        }),
         gateways: Gateways::new(move |()| {
-            let status = GatewayStatus {
-                node: node.clone(),
-                region: String::new(),
-                revision: i64::try_from(feed.current().revision()).unwrap_or(i64::MAX),
-                seen_at: clock.now(),
-            };
+            let status = seen.status(&clock);
             async move { Ok(vec![status]) }
         }),
-        ..Hooks::none()
     }
 }
 
@@ -391,6 +447,7 @@ impl Running {
             Err(error) => tracing::error!(%error, "a gateway thread ended by a panic"),
         }
         self.metering.stop().await;
+        self.billing.stop().await;
         self.portal.shutdown().await;
         if let Err(error) = self.journal.close() {
             tracing::error!(
