@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 differences found or wrong usage. Errors go to standard error, one cause a line.
 
+mod client;
 mod configuration;
 mod operations;
+mod yaml;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

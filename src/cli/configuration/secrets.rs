@@ -1,0 +1,52 @@
+//! Secrets by the name of an environment variable: read by the command, sent as values, never shown.
+
+use domain::config::Document;
+use domain::validate::Severity;
+
+use super::merge::Merged;
+use super::report::Report;
+use super::typed::Typed;
+
+/// Puts the values of variables beside their names.
+pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) {
+    let mut document = std::mem::take(&mut typed.document);
+    for (index, api) in document.apis.iter_mut().enumerate() {
+        let Some(auth) = &mut api.upstream.auth else { continue };
+        let at = typed.written(&format!("/apis/{index}/upstream/auth"));
+        if auth.value.is_some() {
+            plain(&format!("{at}/value"), "value_env", (merged, report));
+        }
+        if let Some(name) = &auth.value_env {
+            auth.value = variable(name, &format!("{at}/value_env"), (merged, report));
+        }
+    }
+    for (index, consumer) in document.consumers.iter_mut().enumerate() {
+        for (place, credential) in consumer.credentials.iter_mut().enumerate() {
+            let at = typed.written(&format!("/consumers/{index}/credentials/{place}"));
+            if credential.secret.is_some() {
+                plain(&format!("{at}/secret"), "secret_env", (merged, report));
+            }
+            if let Some(name) = &credential.secret_env {
+                credential.secret = variable(name, &format!("{at}/secret_env"), (merged, report));
+            }
+        }
+    }
+    typed.document = Document { ..document };
+}
+
+fn plain(at: &str, key: &str, (merged, report): (&Merged, &mut Report)) {
+    let remedy = format!("write {key}: NAME, and give the secret in that environment variable");
+    report.push(merged.message(Severity::Warning, at, ("a secret stands in the file".to_owned(), remedy)));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the files of apply name the variables, so only this command can read them")]
+fn variable(name: &str, at: &str, (merged, report): (&Merged, &mut Report)) -> Option<String> {
+    let valid = !name.is_empty() && !name.contains(['=', '\0']);
+    let value = valid.then(|| std::env::var(name).ok()).flatten().filter(|value| !value.is_empty());
+    if value.is_none() {
+        let reason = format!("the environment variable {name} is not set");
+        let remedy = format!("set it for this command: export {name}=…");
+        report.push(merged.message(Severity::Error, at, (reason, remedy)));
+    }
+    value
+}
