@@ -128,8 +128,8 @@ pub(crate) async fn admit(
         + path.len()
         + subject.record_bytes()
         + per.rules.record_bytes();
-    let ticket = room(worker, bytes)?;
     let cell = cell_of(worker, &subject, arrival);
+    let ticket = room(worker, bytes).map_err(|rejection| with_limits(rejection, worker, (&cell, &subject)))?;
     let (reservation, admitted_at) = count(worker, &cell, &subject).await?;
     steps.admitted_us = u32::try_from(arrival.started.elapsed().as_micros()).unwrap_or(u32::MAX);
     let period_start = subject.caller.as_ref().map(|caller| worker.periods.start(&caller.subscription, admitted_at));
@@ -158,14 +158,23 @@ fn room(worker: &Worker, bytes: usize) -> Result<Option<Ticket>, Rejection> {
     }
 }
 
-fn cell_of(worker: &Worker, subject: &Subject, arrival: &Arrival) -> Arc<Cell> {
-    match &subject.caller {
-        Some(caller) => worker.counters.subscription(caller.subscription.id, caller.mode),
-        None => {
-            let times = Times { mono_ns: worker.mono_ns(), wall: worker.stamper.now() };
-            worker.counters.address(subject.plan.plan_id, arrival.origin.client, times)
-        }
+/// Says how the limits stand in a refusal that is not theirs.
+fn with_limits(mut rejection: Rejection, worker: &Worker, (cell, subject): (&Arc<Cell>, &Subject)) -> Rejection {
+    let times = Times { mono_ns: worker.mono_ns(), wall: worker.stamper.now() };
+    let admission = subject.admission();
+    if let Some(tightest) = admission.and_then(|admission| cell.tightest(&admission, times)) {
+        rate_headers::state(&mut rejection.headers, subject.limits(), &tightest);
     }
+    rate_headers::state_policy(&mut rejection.headers, subject.policy());
+    rejection
+}
+
+fn cell_of(worker: &Worker, subject: &Subject, arrival: &Arrival) -> Arc<Cell> {
+    if let Some(caller) = &subject.caller {
+        return worker.counters.subscription(caller.subscription.id, caller.mode);
+    }
+    let times = Times { mono_ns: worker.mono_ns(), wall: worker.stamper.now() };
+    worker.counters.address(subject.plan.plan_id, arrival.origin.client, times)
 }
 
 async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(Reservation, Timestamp), Rejection> {

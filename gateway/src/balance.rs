@@ -36,11 +36,13 @@ pub(crate) struct Shared {
     pub(crate) waiting: AtomicU32,
 }
 
+type HostAndPort = (Box<str>, u16);
+
 /// Every upstream and target of the process. Locked only when a worker meets one for the first time.
 #[derive(Debug)]
 pub(crate) struct Registry {
     started: Instant,
-    targets: Mutex<HashMap<(Box<str>, u16), Arc<Health>>>,
+    targets: Mutex<HashMap<HostAndPort, Arc<Health>>>,
     upstreams: Mutex<HashMap<(ApiId, Mode), Arc<Shared>>>,
 }
 
@@ -73,7 +75,7 @@ impl Registry {
     }
 
     /// The target took a connection.
-    pub(crate) fn accepted(&self, health: &Health) {
+    pub(crate) fn accepted(health: &Health) {
         if health.refusals.load(Ordering::Relaxed) != 0 {
             health.refusals.store(0, Ordering::Relaxed);
             health.rests_until.store(0, Ordering::Relaxed);
@@ -170,7 +172,7 @@ mod tests {
         let targets = targets(&[1, 1]);
         registry.refused(&targets[0].health, Instant::now());
         assert_eq!(draw(&registry, &targets, 10), [0, 10]);
-        registry.accepted(&targets[0].health);
+        Registry::accepted(&targets[0].health);
         assert_eq!(draw(&registry, &targets, 10), [5, 5]);
     }
 
@@ -178,7 +180,9 @@ mod tests {
     fn when_all_rest_all_are_tried_once() {
         let registry = Registry::new(Instant::now());
         let targets = targets(&[1, 1]);
-        targets.iter().for_each(|target| registry.refused(&target.health, Instant::now()));
+        for target in &targets {
+            registry.refused(&target.health, Instant::now());
+        }
         let first = choose(&registry, targets.iter(), &[]).unwrap();
         let second = choose(&registry, targets.iter(), &[first]).unwrap();
         assert_ne!(first, second);

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::clock::Timestamp;
 use domain::usage::{Fact, Kind, Outcome, Source, Steps};
@@ -151,8 +151,8 @@ pub(crate) fn write(to: &mut String, text: &str) {
     to.push_str(text);
 }
 
-const OPEN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
-const CHECKPOINT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+const OPEN_AFTER: Duration = Duration::from_secs(1);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 
 /// All requests under way on one worker.
 #[derive(Default)]

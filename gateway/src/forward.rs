@@ -7,13 +7,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, Uri};
 use serving::h1::client::{Connection, Error, ErrorKind, Home, Retry, Timeouts};
 use serving::problem::ProblemKind;
 use serving::{Request, Response};
 use tokio::time::Instant;
 
-use crate::balance;
+use crate::balance::{self, Registry};
 use crate::metrics::Sheet;
 use crate::pool::{Grant, Lease};
 use crate::upstream::{Target, Upstream, Upstreams};
@@ -66,7 +66,7 @@ impl Forwarder {
         connected: impl Fn(),
     ) -> Result<Response, Failure> {
         let deadline = Instant::now() + patience.connect;
-        let path = request.uri().path_and_query().map(|path| path.as_str().to_owned()).unwrap_or_default();
+        let path = request.uri().clone();
         let method = request.method().clone();
         let mut fresh = false;
         loop {
@@ -112,7 +112,7 @@ impl Forwarder {
             };
             match target.connect(&self.tls, deadline).await {
                 Ok(connection) => {
-                    registry.accepted(&target.weighted.health);
+                    Registry::accepted(&target.weighted.health);
                     self.sheet.upstream_connections.add(1);
                     return Ok(Ready { connection, lease, target: Rc::clone(target) });
                 }
@@ -132,16 +132,16 @@ impl Forwarder {
 }
 
 /// Names the target in the request: its `Host`, its prefix before the path.
-fn address(request: &mut Request, path: &str, target: &Target) {
+fn address(request: &mut Request, path: &Uri, target: &Target) {
     request.headers_mut().insert(http::header::HOST, target.authority.clone());
     let prefix = &*target.endpoint.prefix;
-    if prefix.is_empty() && request.uri().path_and_query().is_some_and(|now| now.as_str() == path) {
-        return;
-    }
-    // Both parts are canonical, so what they make is; a path that is no URI cannot be sent and is refused there.
-    if let Ok(uri) = [prefix, path].concat().parse() {
-        *request.uri_mut() = uri;
-    }
+    let path_and_query = path.path_and_query().map_or("/", |path| path.as_str());
+    // Both parts are canonical, so what they make is; what makes no URI goes nowhere, and is refused as it is sent.
+    let prefixed = if prefix.is_empty() { None } else { Some([prefix, path_and_query].concat().parse()) };
+    *request.uri_mut() = match prefixed {
+        None => path.clone(),
+        Some(uri) => uri.unwrap_or_else(|_| Uri::from_static("*")),
+    };
 }
 
 const fn timeouts(patience: Patience) -> Timeouts {

@@ -154,7 +154,7 @@ impl Scanner {
             return;
         }
         match (self.state, byte) {
-            (State::FirstElement, b']') | (State::FirstName, b'}') => self.close(byte),
+            (State::FirstElement, b']') | (State::FirstName, b'}') | (State::Next, b']' | b'}') => self.close(byte),
             (State::Value, _) => self.begin(byte),
             (State::FirstElement, _) => {
                 self.element();
@@ -167,7 +167,6 @@ impl Scanner {
                 self.state = State::Value;
             }
             (State::Next, b',') => self.state = State::Name,
-            (State::Next, b']' | b'}') => self.close(byte),
             (State::Escape { name }, _) => self.escape(name, byte),
             (State::Unicode { name, left, code }, _) => self.unicode(name, (left, code), byte),
             _ => self.state = State::Failed,

@@ -51,10 +51,12 @@ impl OperationTally {
     }
 }
 
+type ApiAndOperation = (Box<str>, Box<str>);
+
 /// Numbers that only one worker writes.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
-    operations: Mutex<HashMap<(Box<str>, Box<str>), Arc<OperationTally>>>,
+    operations: Mutex<HashMap<ApiAndOperation, Arc<OperationTally>>>,
     buckets: [Tally; BOUNDS_US.len() + 1],
     duration_us: Tally,
     rejections: [Tally; ProblemKind::ALL.len()],
@@ -221,7 +223,7 @@ type Plain = (&'static str, &'static str, fn(&Sheet) -> &Tally);
 
 const PLAIN: [Plain; 6] = [
     ("usage_events", "Facts of requests that came to their end on the socket", |sheet| &sheet.usage_events),
-    ("usage_gaps", "Requests without a usage record", |sheet| &sheet.usage_gaps),
+    ("unmetered_requests", "Requests served without a usage record", |sheet| &sheet.usage_gaps),
     ("meter_value_missing", "Meters that found no readable value and counted zero", |sheet| &sheet.meter_value_missing),
     ("upstream_connections_opened", "Connections opened to upstreams", |sheet| &sheet.upstream_connections),
     ("upstream_connections_reused", "Requests sent on a kept connection", |sheet| &sheet.upstream_reused),

@@ -42,7 +42,7 @@ impl Default for PoolSettings {
             idle_per_target: 256,
             idle_timeout: Duration::from_secs(55),
             max_requests: 10_000,
-            max_age: Duration::from_secs(3_600),
+            max_age: Duration::from_hours(1),
         }
     }
 }
@@ -122,6 +122,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Leave to use a connection.
+#[expect(clippy::large_enum_variant, reason = "lives for a moment; a box would be an allocation for each request")]
 pub(crate) enum Grant {
     /// A kept one.
     Kept(Connection, Rc<Lease>),

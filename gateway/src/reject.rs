@@ -34,12 +34,12 @@ pub(crate) struct Rejection {
     /// Keys of the limits that refused.
     violated: Vec<Rc<str>>,
     /// Further fields of the answer.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 impl From<ProblemKind> for Rejection {
     fn from(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, retry_after: None, violated: Vec::new(), headers: HeaderMap::new() }
+        Self { kind, detail: None, retry_after: None, violated: Vec::new(), headers: Box::default() }
     }
 }
 
@@ -84,7 +84,7 @@ impl Rejection {
         }
         let mut response = problem.into_response();
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(*self.headers);
         if self.kind.status() == http::StatusCode::UNAUTHORIZED {
             headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
         }

@@ -38,7 +38,7 @@ pub(crate) struct Arrival {
     pub(crate) request_id: RequestId,
     pub(crate) started: Instant,
     pub(crate) method: Method,
-    /// Canonical; as it came where it has no canonical form.
+    /// Canonical; as it came where it has no canonical form. Empty before it has been looked at.
     pub(crate) path: String,
     pub(crate) origin: Origin,
     tls: bool,
@@ -51,7 +51,7 @@ impl Arrival {
             request_id: given.unwrap_or_else(|| worker.fresh_id()),
             started: Instant::now(),
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: String::new(),
             origin: worker.trusted_proxies.origin(conn.peer, request.headers()),
             tls: conn.tls,
         }
@@ -141,8 +141,13 @@ async fn steps(
     arrival: &mut Arrival,
     about: &mut About,
 ) -> Result<Response, Rejection> {
-    let path = route::canonical(&request)?.into_owned();
-    arrival.path = path;
+    arrival.path = match route::canonical(&request) {
+        Ok(path) => path.into_owned(),
+        Err(rejection) => {
+            request.uri().path().clone_into(&mut arrival.path);
+            return Err(rejection);
+        }
+    };
     if route::is_reserved(&arrival.path) {
         return usage_endpoint::answer(worker, &request, &arrival.path, about);
     }
@@ -153,7 +158,7 @@ async fn steps(
     let request = dress(worker, request, (&target, arrival), &open.flight, &per);
     match answer(worker, request, &open.flight).await {
         Ok(upstream) => Ok(pass_on(upstream, open, &per)),
-        Err(failure) => Ok(fail(failure, &mut open, &per, arrival)),
+        Err(failure) => Ok(fail(&failure, &mut open, &per, arrival)),
     }
 }
 
@@ -244,9 +249,8 @@ fn dress(
         // A compressed answer could not be read on its way through.
         fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-    if let Ok(uri) = target.parse() {
-        parts.uri = uri;
-    }
+    // A canonical path and a query that was a URI's make a URI; anything else goes nowhere.
+    parts.uri = target.parse().unwrap_or_else(|_| http::Uri::from_static("*"));
     Request::from_parts(parts, passage::inbound(body, flight))
 }
 
@@ -295,13 +299,13 @@ fn pass_on(upstream: Response, mut open: Open, per: &PerOperation) -> Response {
 }
 
 /// Answers in the upstream's place.
-fn fail(no_answer: NoAnswer, open: &mut Open, per: &PerOperation, arrival: &Arrival) -> Response {
+fn fail(no_answer: &NoAnswer, open: &mut Open, per: &PerOperation, arrival: &Arrival) -> Response {
     let kind = match no_answer {
         NoAnswer::Failed(Failure::Problem(kind)) => {
-            open.worker.sheet.upstream_failed(kind);
-            kind
+            open.worker.sheet.upstream_failed(*kind);
+            *kind
         }
-        NoAnswer::Failed(Failure::RequestBody(kind)) => kind,
+        NoAnswer::Failed(Failure::RequestBody(kind)) => *kind,
         NoAnswer::Failed(Failure::ClientGone) => {
             // Nobody reads this answer; it closes the connection.
             let _counted = open.finish(Ending::ClientLeft);

@@ -1,6 +1,6 @@
 //! Starts the workers and stops them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -266,7 +266,7 @@ async fn serve(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
         sheet,
         origin,
         prepared: RefCell::default(),
-        looked_at: Cell::new(std::ptr::null()),
+        looked_at: RefCell::default(),
     });
     let ticking = tokio::task::spawn_local({
         let worker = Rc::clone(&worker);

@@ -75,9 +75,9 @@ impl TrustedProxies {
     /// Finds the client of a request that came over a socket from `peer`.
     pub(crate) fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> Origin {
         let mut client = plain(peer.ip());
-        let proxied = self.trusts(client);
+        let from_proxy = self.trusts(client);
         let mut proxies = Vec::new();
-        if proxied {
+        if from_proxy {
             let values = headers.get_all("x-forwarded-for");
             let hops = values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
             for hop in hops {
@@ -91,7 +91,7 @@ impl TrustedProxies {
             }
             proxies.reverse();
         }
-        Origin { client, proxies, proxied }
+        Origin { client, proxies, proxied: from_proxy }
     }
 }
 

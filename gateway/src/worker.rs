@@ -1,6 +1,6 @@
 //! One worker: a thread with a runtime of its own, and all that only this thread touches.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(crate) struct Worker {
     pub(crate) origin: Instant,
     pub(crate) prepared: RefCell<Prepared>,
     /// The snapshot that requests under way were last held against.
-    pub(crate) looked_at: Cell<*const Snapshot>,
+    pub(crate) looked_at: RefCell<Option<Arc<Snapshot>>>,
 }
 
 impl Worker {
@@ -119,7 +119,8 @@ impl Worker {
         let mut reader = self.reader.borrow_mut();
         let snapshot = reader.current();
         self.sheet.serves(snapshot.revision());
-        if self.looked_at.replace(Arc::as_ptr(snapshot)) == Arc::as_ptr(snapshot) {
+        let looked_at = self.looked_at.replace(Some(Arc::clone(snapshot)));
+        if looked_at.is_some_and(|known| Arc::ptr_eq(&known, snapshot)) {
             return;
         }
         let now = self.stamper.now();

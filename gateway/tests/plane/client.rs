@@ -122,7 +122,7 @@ pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String
         text.push_str("Host: api.example.com\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
     text

@@ -11,31 +11,24 @@ use crate::world::{Wish, World, eventually, key, plan, world};
 /// Sends `calls` requests over `connections` connections; the answer counts them by status and, for refusals, name.
 fn storm(world: &World, path: &str, connections: usize, calls: usize) -> Vec<(u16, String)> {
     let next = AtomicUsize::new(0);
-    let auth = key(1);
+    let one = || drive(world, path, &|| next.fetch_add(1, Ordering::Relaxed) < calls);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut conn = world.connect();
-                    let mut answers = Vec::new();
-                    while next.fetch_add(1, Ordering::Relaxed) < calls {
-                        let reply = conn.get(path, &[("X-API-Key", auth.reveal())]);
-                        let name = if reply.status >= 400 && reply.header("content-type") == Some("application/problem+json") {
-                            reply.problem()
-                        } else {
-                            String::new()
-                        };
-                        answers.push((reply.status, name));
-                        if reply.header("connection") == Some("close") {
-                            conn = world.connect();
-                        }
-                    }
-                    answers
-                })
-            })
-            .collect();
+        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(one)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+/// Sends requests over one connection for as long as `goes_on`.
+fn drive(world: &World, path: &str, goes_on: &dyn Fn() -> bool) -> Vec<(u16, String)> {
+    let auth = key(1);
+    let mut conn = world.connect();
+    let mut answers = Vec::new();
+    while goes_on() {
+        let reply = conn.get(path, &[("X-API-Key", auth.reveal())]);
+        let is_problem = reply.header("content-type") == Some("application/problem+json");
+        answers.push((reply.status, if is_problem { reply.problem() } else { String::new() }));
+    }
+    answers
 }
 
 fn count(answers: &[(u16, String)], status: u16, name: &str) -> usize {

@@ -239,7 +239,7 @@ fn a_full_journal_sheds_and_recovers_nothing_counted() {
         assert!(served < 20_000, "the journal never filled");
     };
     refused(&full, 503, "overloaded");
-    assert!(full.header("retry-after").is_some());
+    assert!(full.header("retry-after").is_some() && full.header("ratelimit").is_some());
     assert_eq!(world.used("requests/period"), served);
     assert_eq!(world.facts().len(), served);
     assert_eq!(world.upstream.count(), served);
