@@ -7,7 +7,8 @@
 //! unreserved characters (RFC 3986, 2.3) are decoded, other escapes are written in upper case, and the few characters
 //! that browsers send raw although a path may not hold them are escaped.
 //!
-//! A trailing slash is significant and kept. `;` parameters are plain text. Matching compares decoded segments
+//! A trailing slash is significant and kept. `;` parameters are plain text here; routing sees to it that they lead past
+//! nothing ([`without_parameters`]), and a segment of parameters alone is refused as empty. Matching compares decoded segments
 //! ([`decoded`]), so that `/users/%40me` is found as `/users/@me`. Absolute form and `*` are the caller's to take apart.
 
 use std::borrow::Cow;
@@ -18,7 +19,7 @@ pub enum PathFault {
     /// Does not start with a slash.
     #[error("the path does not start with a slash")]
     NotAbsolute,
-    /// Two slashes in a row.
+    /// Two slashes in a row, or only parameters between them.
     #[error("the path has an empty segment")]
     EmptySegment,
     /// `.` or `..`, however it is written.
@@ -142,13 +143,18 @@ fn check_segments(path: &str) -> Result<(), PathFault> {
     Ok(())
 }
 
+/// What is left of a segment for a server that takes parameters off.
 fn check_dots(segment: &str) -> Result<(), PathFault> {
-    let name = segment.split(';').next().unwrap_or_default();
-    if matches!(name, "." | "..") {
-        Err(PathFault::DotSegment)
-    } else {
-        Ok(())
+    match without_parameters(segment) {
+        "." | ".." => Err(PathFault::DotSegment),
+        "" if !segment.is_empty() => Err(PathFault::EmptySegment),
+        _ => Ok(()),
     }
+}
+
+/// A segment up to its first `;`: what servers that know parameters match by.
+pub fn without_parameters(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default()
 }
 
 /// What a server that decodes once, twice or more would see: none of them may find a dot segment or a separator.

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::error::Fault;
 use crate::meter::CompiledMeter;
 use crate::plan::CompiledAnonymous;
-use crate::routes::{Found, Route, Search, Segments, Tree};
+use crate::routes::{Found, Route, Search, Segments, Tree, without_parameters};
 use crate::source::{ApiRecord, upstream_auth_context};
 use crate::target::{CompiledTarget, is_host};
 
@@ -175,11 +175,22 @@ impl CompiledApi {
                 upstream_path: self.upstream_path(path),
             })
         };
-        match (self.tree.search(below, method), self.unknown_operations) {
+        match (self.search(below, method), self.unknown_operations) {
             (Search::Operation(at), _) => found(self.operations.get(at).unwrap_or(&self.unlisted)),
             (Search::Allow(_), UnknownOperations::Pass) => found(&self.unlisted),
             (Search::Allow(allow), UnknownOperations::Reject) if allow.is_empty() => Route::NoRoute { api: Some(self) },
             (Search::Allow(allow), UnknownOperations::Reject) => Route::MethodNotAllowed { api: self, allow },
+        }
+    }
+
+    fn search(&self, below: &[std::borrow::Cow<'_, str>], method: &str) -> Search<'_> {
+        let found = self.tree.search(below, method);
+        match (&found, without_parameters(below)) {
+            (Search::Allow(_), Some(bare)) => match self.tree.search(&bare, method) {
+                Search::Allow(allow) if allow.is_empty() => found,
+                other => other,
+            },
+            _ => found,
         }
     }
 

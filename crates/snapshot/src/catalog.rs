@@ -1,5 +1,6 @@
 //! APIs, meters, products and plans, compiled together: they refer to each other and change rarely.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::api::{CompiledApi, Surroundings};
 use crate::error::{Error, Fault, Object};
 use crate::meter::CompiledMeter;
 use crate::plan::{CompiledAnonymous, CompiledPlan, CompiledProduct};
-use crate::routes::{Route, segments};
+use crate::routes::{Route, segments, without_parameters};
 use crate::source::{AnonymousRecord, ApiRecord, Change, MeterRecord, PlanVersionRecord, ProductRecord};
 
 /// The rows of the catalog.
@@ -246,14 +247,14 @@ struct Base {
 }
 
 impl Base {
-    /// The API with the longest base path.
-    fn longest(&self, segments: &[std::borrow::Cow<'_, str>]) -> Option<&Arc<CompiledApi>> {
-        let mut best = self.api.as_ref();
+    /// The API with the longest base path, and the segments of that.
+    fn longest(&self, segments: &[Cow<'_, str>]) -> Option<(&Arc<CompiledApi>, usize)> {
+        let mut best = self.api.as_ref().map(|api| (api, 0));
         let mut node = self;
-        for segment in segments {
+        for (depth, segment) in (1..).zip(segments) {
             let Some(next) = node.below.get(&**segment) else { break };
             node = next;
-            best = node.api.as_ref().or(best);
+            best = node.api.as_ref().map(|api| (api, depth)).or(best);
         }
         best
     }
@@ -269,23 +270,36 @@ pub struct Routes {
 
 impl Routes {
     /// Where a request goes: an API of its host before one of any host, then the longest base path, then the operation.
+    /// Nowhere, if the path without its `;` parameters would lead to a longer base path.
     ///
     /// `host` is as in the request, with or without a port, empty where there is none; `path` is canonical
     /// ([`domain::path::canonical`]); `method` is as in the request.
     pub fn find<'a, 'p>(&'a self, host: &str, path: &'p str, method: &str) -> Route<'a, 'p> {
         let segments = segments(path);
+        let owner = self.owner(host, &segments);
+        // A server that takes `;` parameters off would serve `/vault;x/` from below `/vault`: such a spelling must not
+        // lead past that API to another.
+        if let Some(bare) = without_parameters(&segments)
+            && let Some((meant, depth)) = self.owner(host, &bare)
+            && owner.is_none_or(|(_, at)| at < depth)
+        {
+            return Route::NoRoute { api: Some(meant) };
+        }
+        match owner {
+            Some((api, _)) => api.route(path, &segments, method),
+            None => Route::NoRoute { api: None },
+        }
+    }
+
+    fn owner(&self, host: &str, segments: &[Cow<'_, str>]) -> Option<(&Arc<CompiledApi>, usize)> {
         let named = if self.hosts.is_empty() {
             None
         } else {
             self.base_of(host)
         };
-        let api = named
-            .and_then(|base| base.longest(&segments))
-            .or_else(|| self.any.longest(&segments));
-        match api {
-            Some(api) => api.route(path, &segments, method),
-            None => Route::NoRoute { api: None },
-        }
+        named
+            .and_then(|base| base.longest(segments))
+            .or_else(|| self.any.longest(segments))
     }
 
     /// All APIs, by id.

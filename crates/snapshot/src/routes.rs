@@ -3,7 +3,8 @@
 //! At each segment literal text goes before mixed segments (more text first) and those before parameters, with
 //! backtracking. A path that a template matches but whose method it does not list is looked for under the other
 //! templates; only if none lists it the method is not allowed. `HEAD` is answered by `GET` where it is not listed.
-//! Segments are compared decoded; a trailing slash is one more, empty segment. Each node of the tree lies at one depth,
+//! Segments are compared decoded; a trailing slash is one more, empty segment. A path that no template matches as it is
+//! written is looked for without its `;` parameters, so that these lead past no operation's rules. Each node of the tree lies at one depth,
 //! so a search visits each of them once at most.
 
 use std::borrow::Cow;
@@ -207,4 +208,11 @@ fn text_length(segment: &Segment) -> usize {
 /// The decoded segments of a canonical path.
 pub(crate) fn segments(path: &str) -> Segments<'_> {
     path.split('/').skip(1).map(domain::path::decoded).collect()
+}
+
+/// The segments without their `;` parameters; `None` where there are none.
+pub(crate) fn without_parameters<'p>(segments: &'p [Cow<'_, str>]) -> Option<Segments<'p>> {
+    let has_any = segments.iter().any(|segment| segment.contains(';'));
+    let bare = |segment: &'p Cow<'_, str>| Cow::Borrowed(domain::path::without_parameters(segment));
+    has_any.then(|| segments.iter().map(bare).collect())
 }

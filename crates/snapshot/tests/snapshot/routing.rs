@@ -111,6 +111,26 @@ fn host_goes_before_base_path_and_the_longest_base_path_wins() {
 }
 
 #[test]
+fn parameters_lead_past_no_api_and_no_operation() {
+    let snapshot = scratch([
+        upsert_api(api(1, r#""base_path":"/""#, &["root GET /x"])),
+        upsert_api(api(2, r#""base_path":"/vault""#, &["secret GET /secret"])),
+    ])
+    .unwrap();
+    for (path, expected) in [
+        ("/vault/secret", "api2/secret /secret"),
+        ("/vault/secret;a=b", "api2/secret /secret;a=b"),
+        ("/vault;a=b/secret", "404"),
+        ("/vault;/secret", "404"),
+        ("/vault%3ba/secret", "404"),
+        ("/;/vault/secret", "400"),
+        ("/x;a=b", "api1/root /x;a=b"),
+    ] {
+        assert_eq!(find(&snapshot, "", path, "GET"), expected, "{path}");
+    }
+}
+
+#[test]
 fn an_escaped_base_path_is_stripped_by_segments() {
     let snapshot = one(r#""base_path":"/a@b/c""#, &["x GET /x"]);
     assert_eq!(find(&snapshot, "", "/a%40b/c/x", "GET"), "api1/x /x");
