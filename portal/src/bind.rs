@@ -22,7 +22,9 @@ pub enum TrustedProxies {
 
 /// The address is open to others and nothing protects it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("portal.listen is {0}, which others can reach: set portal.tls.cert and portal.tls.key, or trusted_proxies, or listen on 127.0.0.1")]
+#[error(
+    "portal.listen is {0}, which others can reach: set portal.tls.cert and portal.tls.key, or trusted_proxies, or listen on 127.0.0.1"
+)]
 pub struct OpenBind(pub SocketAddr);
 
 /// Whether the portal may listen on `addr`: on the loopback interface always, elsewhere with TLS or behind proxies.
@@ -32,7 +34,9 @@ pub struct OpenBind(pub SocketAddr);
 pub fn bind_allowed(addr: SocketAddr, tls: Tls, trusted_proxies: TrustedProxies) -> Result<(), OpenBind> {
     let is_loopback = match addr {
         SocketAddr::V4(addr) => addr.ip().is_loopback(),
-        SocketAddr::V6(addr) => addr.ip().is_loopback() || addr.ip().to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+        SocketAddr::V6(addr) => {
+            addr.ip().is_loopback() || addr.ip().to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+        }
     };
     if is_loopback || tls == Tls::On || trusted_proxies == TrustedProxies::Some {
         return Ok(());
@@ -53,7 +57,10 @@ mod tests {
             assert!(bind_allowed(addr, Tls::Off, TrustedProxies::Some).is_ok());
         }
         for closed in ["127.0.0.1:8081", "127.8.9.1:1", "[::1]:8081", "[::ffff:127.0.0.1]:1"] {
-            assert!(bind_allowed(closed.parse().unwrap(), Tls::Off, TrustedProxies::None).is_ok(), "{closed}");
+            assert!(
+                bind_allowed(closed.parse().unwrap(), Tls::Off, TrustedProxies::None).is_ok(),
+                "{closed}"
+            );
         }
     }
 }

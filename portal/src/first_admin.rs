@@ -22,7 +22,9 @@ pub struct AdminWish {
 
 impl std::fmt::Debug for AdminWish {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AdminWish").field("email", &self.email).finish_non_exhaustive()
+        f.debug_struct("AdminWish")
+            .field("email", &self.email)
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,7 +41,9 @@ pub struct FirstAdmin {
 
 impl std::fmt::Debug for FirstAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FirstAdmin").field("email", &self.email).finish_non_exhaustive()
+        f.debug_struct("FirstAdmin")
+            .field("email", &self.email)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +69,10 @@ const MIN_TOKEN: usize = 20;
 /// See [`Error`].
 pub async fn ensure_first_admin(store: &Store, clock: &Clock, wish: AdminWish) -> Result<FirstAdmin, Error> {
     let token = token(store, clock, wish.token).await?;
-    let mut made = FirstAdmin { token, ..FirstAdmin::default() };
+    let mut made = FirstAdmin {
+        token,
+        ..FirstAdmin::default()
+    };
     if store.staff(&Page::first(1)).await?.is_empty() {
         let email = wish.email.unwrap_or_else(|| "admin@localhost".to_owned());
         let (password, generated) = match wish.password {
@@ -75,7 +82,13 @@ pub async fn ensure_first_admin(store: &Store, clock: &Clock, wish: AdminWish) -
         let hash = hashed(password.clone()).await?;
         let id = UserId::new(clock.now(), domain::random::bytes());
         let name = "Administrator".to_owned();
-        let person = NewUser { id, email: email.clone(), name, password_hash: Some(hash), staff_roles: vec![StaffRole::Admin] };
+        let person = NewUser {
+            id,
+            email: email.clone(),
+            name,
+            password_hash: Some(hash),
+            staff_roles: vec![StaffRole::Admin],
+        };
         let mut tx = store.change(Actor::system("first start"), clock.now()).await?;
         tx.create_user(person).await?;
         tx.commit().await?;
@@ -114,7 +127,10 @@ async fn token(store: &Store, clock: &Clock, wish: Option<String>) -> Result<Opt
 async fn hashed(password: String) -> Result<String, Error> {
     use argon2::PasswordHasher as _;
     let work = tokio::task::spawn_blocking(move || {
-        argon2::Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|_| Error::Hash)
+        argon2::Argon2::default()
+            .hash_password(password.as_bytes())
+            .map(|hash| hash.to_string())
+            .map_err(|_| Error::Hash)
     });
     work.await.map_err(|_| Error::Hash)?
 }

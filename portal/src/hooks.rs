@@ -108,7 +108,10 @@ impl Hooks {
             quota_use: QuotaUse::new(|query| async move { Ok(vec![Quantity::ZERO; query.meters.len()]) }),
             due_runs: DueRuns::new(|at| async move {
                 let id = RunId::new(at, domain::random::bytes());
-                Ok(DueRun { id, done: Box::pin(async { Ok(()) }) })
+                Ok(DueRun {
+                    id,
+                    done: Box::pin(async { Ok(()) }),
+                })
             }),
             gateways: Gateways::new(|()| async { Ok(Vec::new()) }),
         }

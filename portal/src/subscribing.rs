@@ -25,7 +25,11 @@ pub(crate) struct Wish {
 ///
 /// # Errors
 /// `None` for the one that is not there.
-pub(crate) async fn named_plan(tx: &mut ControlTx, product: &str, plan: &str) -> Result<(Option<Object>, Option<Object>), Problem> {
+pub(crate) async fn named_plan(
+    tx: &mut ControlTx,
+    product: &str,
+    plan: &str,
+) -> Result<(Option<Object>, Option<Object>), Problem> {
     let Some(product) = tx.object_named(ObjectKind::Product, "", product).await? else {
         return Ok((None, None));
     };
@@ -37,9 +41,18 @@ pub(crate) async fn named_plan(tx: &mut ControlTx, product: &str, plan: &str) ->
 pub(crate) async fn subscribe(tx: &mut ControlTx, wish: Wish) -> Result<Subscription, Problem> {
     let (product_id, plan_id): (ProductId, PlanId) = (id(&wish.product)?, id(&wish.plan)?);
     let plan: Plan = body(&wish.plan)?;
-    let version = tx.latest_plan_version(plan_id).await?.ok_or_else(|| Problem::conflict("the plan is not published"))?;
-    let consumer = tx.consumer(wish.consumer).await?.ok_or_else(|| Problem::missing("consumer"))?;
-    let account = tx.account(consumer.account_id).await?.ok_or_else(|| Problem::missing("account"))?;
+    let version = tx
+        .latest_plan_version(plan_id)
+        .await?
+        .ok_or_else(|| Problem::conflict("the plan is not published"))?;
+    let consumer = tx
+        .consumer(wish.consumer)
+        .await?
+        .ok_or_else(|| Problem::missing("consumer"))?;
+    let account = tx
+        .account(consumer.account_id)
+        .await?
+        .ok_or_else(|| Problem::missing("account"))?;
     let new = NewSubscription {
         id: SubscriptionId::new(tx.now(), App::seed()),
         consumer_id: wish.consumer,
@@ -51,10 +64,15 @@ pub(crate) async fn subscribe(tx: &mut ControlTx, wish: Wish) -> Result<Subscrip
         every: every(&plan).to_string(),
         origin: wish.origin,
     };
-    let subscription = tx.create_subscription(&new).await.map_err(|error| match error.conflict() {
-        Some(_) => Problem::conflict("the consumer has a live subscription to this product: change its plan instead"),
-        None => error.into(),
-    })?;
+    let subscription = tx
+        .create_subscription(&new)
+        .await
+        .map_err(|error| match error.conflict() {
+            Some(_) => {
+                Problem::conflict("the consumer has a live subscription to this product: change its plan instead")
+            }
+            None => error.into(),
+        })?;
     tx.set_anchor_choice(subscription.id, &wish.anchor.to_string()).await?;
     match plan.approval {
         Approval::Manual => Ok(subscription),
@@ -64,21 +82,30 @@ pub(crate) async fn subscribe(tx: &mut ControlTx, wish: Wish) -> Result<Subscrip
 
 /// Activates a subscription now: its periods count from the anchor that was chosen when it was made.
 pub(crate) async fn activate(tx: &mut ControlTx, subscription: &Subscription) -> Result<Subscription, Problem> {
-    let choice = tx.anchor_choice(subscription.id).await?.and_then(|choice| choice.parse().ok()).unwrap_or_default();
+    let choice = tx
+        .anchor_choice(subscription.id)
+        .await?
+        .and_then(|choice| choice.parse().ok())
+        .unwrap_or_default();
     let (zone, every) = rhythm(subscription)?;
     let now = tx.now();
     let anchor = Anchor::resolve(choice, now, zone, every);
-    Ok(tx.activate_subscription(subscription.id, SubscriptionStatus::Active, &anchor.local.to_string(), now).await?)
+    Ok(tx
+        .activate_subscription(
+            subscription.id,
+            SubscriptionStatus::Active,
+            &anchor.local.to_string(),
+            now,
+        )
+        .await?)
 }
 
 fn rhythm(subscription: &Subscription) -> Result<(Zone, Every), Problem> {
-    match (subscription.zone.parse(), subscription.every.parse()) {
-        (Ok(zone), Ok(every)) => Ok((zone, every)),
-        _ => {
-            tracing::error!(subscription = %subscription.id, "the stored zone or period cannot be read");
-            Err(Problem::internal())
-        }
-    }
+    let (Ok(zone), Ok(every)) = (subscription.zone.parse(), subscription.every.parse()) else {
+        tracing::error!(subscription = %subscription.id, "the stored zone or period cannot be read");
+        return Err(Problem::internal());
+    };
+    Ok((zone, every))
 }
 
 /// The period of an activated subscription in which an instant lies.
@@ -99,7 +126,11 @@ fn month() -> Every {
 
 /// The wanted plan as a change at an instant.
 pub(crate) fn change(plan: &Object, version: PlanVersionId, at: Timestamp) -> Result<PendingChange, Problem> {
-    Ok(PendingChange { plan_id: id(plan)?, plan_version_id: version, at })
+    Ok(PendingChange {
+        plan_id: id(plan)?,
+        plan_version_id: version,
+        at,
+    })
 }
 
 /// The typed id of an object.
@@ -133,23 +164,44 @@ pub(crate) struct Overlap {
 
 /// The overlaps of a subscription: the lowest priority wins, then the oldest subscription.
 pub(crate) async fn overlaps(tx: &mut ControlTx, subscription: &Subscription) -> Result<Vec<Overlap>, Problem> {
-    let Some(own) = tx.object(&subscription.product_id.to_string()).await? else { return Ok(Vec::new()) };
+    let Some(own) = tx.object(&subscription.product_id.to_string()).await? else {
+        return Ok(Vec::new());
+    };
     let own: Product = body(&own)?;
-    let filter = SubscriptionFilter { consumer: Some(subscription.consumer_id), ..SubscriptionFilter::default() };
+    let filter = SubscriptionFilter {
+        consumer: Some(subscription.consumer_id),
+        ..SubscriptionFilter::default()
+    };
     let mut found = Vec::new();
     for other in tx.subscriptions(&filter, &Page::first(Page::MAX)).await? {
         if other.id == subscription.id || !other.status.is_live() {
             continue;
         }
-        let Some(product) = tx.object(&other.product_id.to_string()).await? else { continue };
+        let Some(product) = tx.object(&other.product_id.to_string()).await? else {
+            continue;
+        };
         let product: Product = body(&product)?;
-        let apis: Vec<String> = own.apis.iter().filter(|api| product.apis.contains(api)).cloned().collect();
+        let apis: Vec<String> = own
+            .apis
+            .iter()
+            .filter(|api| product.apis.contains(api))
+            .cloned()
+            .collect();
         if apis.is_empty() {
             continue;
         }
         let own_wins = (own.priority, subscription.id) < (product.priority, other.id);
-        let wins = if own_wins { own.name.clone() } else { product.name.clone() };
-        found.push(Overlap { subscription_id: other.id, product: product.name, apis, wins });
+        let wins = if own_wins {
+            own.name.clone()
+        } else {
+            product.name.clone()
+        };
+        found.push(Overlap {
+            subscription_id: other.id,
+            product: product.name,
+            apis,
+            wins,
+        });
     }
     Ok(found)
 }
@@ -162,7 +214,9 @@ pub(crate) async fn carry_out_due(app: &App) -> store::Result<()> {
     let now = app.clock.now();
     for due in app.store.due_subscriptions(now, 1_000).await? {
         let mut tx = app.store.change(store::Actor::system("timeline"), now).await?;
-        let Some(subscription) = tx.subscription(due.id).await?.filter(|one| one.status.is_live()) else { continue };
+        let Some(subscription) = tx.subscription(due.id).await?.filter(|one| one.status.is_live()) else {
+            continue;
+        };
         let cancel = subscription.cancel_at.filter(|at| *at <= now);
         let pending = subscription.pending_change.filter(|change| change.at <= now);
         // A change that is due at the end of the subscription would never be in force.
@@ -170,7 +224,13 @@ pub(crate) async fn carry_out_due(app: &App) -> store::Result<()> {
             tx.change_plan(subscription.id, change).await?;
         }
         if let Some(at) = cancel {
-            tx.end_subscription(subscription.id, SubscriptionStatus::Cancelled, subscription.status_reason.as_deref(), at).await?;
+            tx.end_subscription(
+                subscription.id,
+                SubscriptionStatus::Cancelled,
+                subscription.status_reason.as_deref(),
+                at,
+            )
+            .await?;
         }
         if tx.commit().await?.is_some() {
             app.publisher.wake();

@@ -48,25 +48,49 @@ pub(crate) struct ChangeAccount {
     /// Name of the organisation.
     name: Option<String>,
     /// Where invoices go.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    email: Option<Option<String>>,
+    email: Field,
     /// IANA zone; takes effect at the next period boundary.
     timezone: Option<String>,
     /// ISO 3166 alpha-2.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    country: Option<Option<String>>,
+    country: Field,
     /// Postal address.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    address: Option<Option<String>>,
+    address: Field,
     /// Tax numbers.
     tax_ids: Option<Vec<String>>,
 }
 
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A text in a change.
+#[derive(Debug, Default)]
+enum Field {
+    /// Not written: it stays.
+    #[default]
+    Absent,
+    /// Null: it is cleared.
+    Null,
+    /// Another text.
+    Text(String),
+}
+
+impl Field {
+    fn over(self, old: Option<String>) -> Option<String> {
+        match self {
+            Self::Absent => old,
+            Self::Null => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Null, Self::Text))
+    }
 }
 
 /// An account.
@@ -91,7 +115,15 @@ pub(crate) struct AccountBody {
 }
 
 impl From<Account> for AccountBody {
-    fn from(Account { id, fields, created_at, updated_at, .. }: Account) -> Self {
+    fn from(
+        Account {
+            id,
+            fields,
+            created_at,
+            updated_at,
+            ..
+        }: Account,
+    ) -> Self {
         Self {
             id,
             name: fields.name,
@@ -125,14 +157,18 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
     };
     answer::no_faults(faults(&fields))?;
     let mut tx = caller.change(&app).await?;
-    let account = tx.create_account(AccountId::new(app.clock.now(), App::seed()), &fields).await?;
+    let account = tx
+        .create_account(AccountId::new(app.clock.now(), App::seed()), &fields)
+        .await?;
     app.commit(tx).await?;
     Ok(answer::json(StatusCode::CREATED, &AccountBody::from(account)))
 }
 
 /// Documentation of [`create`].
 pub(crate) fn create_doc() -> Doc {
-    Doc::new(TAG, "createAccount", "Make an account").body::<CreateAccount>().answer::<AccountBody>(201, "The account")
+    Doc::new(TAG, "createAccount", "Make an account")
+        .body::<CreateAccount>()
+        .answer::<AccountBody>(201, "The account")
 }
 
 fn faults(fields: &AccountFields) -> Vec<Fault> {
@@ -145,10 +181,20 @@ fn faults(fields: &AccountFields) -> Vec<Fault> {
         faults.push(Fault::at("/currency", "write a currency code of ISO 4217 such as USD"));
     }
     if jiff::tz::TimeZone::get(&fields.timezone).is_err() {
-        faults.push(Fault::at("/timezone", "write a zone of the IANA database such as Europe/Berlin"));
+        faults.push(Fault::at(
+            "/timezone",
+            "write a zone of the IANA database such as Europe/Berlin",
+        ));
     }
-    if fields.country.as_ref().is_some_and(|code| code.len() != 2 || !code.bytes().all(|letter| letter.is_ascii_uppercase())) {
-        faults.push(Fault::at("/country", "write a country code of ISO 3166 in two capital letters such as DE"));
+    if fields
+        .country
+        .as_ref()
+        .is_some_and(|code| code.len() != 2 || !code.bytes().all(|letter| letter.is_ascii_uppercase()))
+    {
+        faults.push(Fault::at(
+            "/country",
+            "write a country code of ISO 3166 in two capital letters such as DE",
+        ));
     }
     faults
 }
@@ -156,13 +202,24 @@ fn faults(fields: &AccountFields) -> Vec<Fault> {
 /// `GET /accounts`
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(paging): Query<Paging>) -> Answer {
     let page = paging.page()?;
-    let items = app.store.accounts(caller.scope(), &page).await?.into_iter().map(AccountBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |account| account.id.to_string())))
+    let items = app
+        .store
+        .accounts(caller.scope(), &page)
+        .await?
+        .into_iter()
+        .map(AccountBody::from)
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |account| account.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listAccounts", "List accounts").query::<Paging>().answer::<Listed<AccountBody>>(200, "Accounts, oldest first")
+    Doc::new(TAG, "listAccounts", "List accounts")
+        .query::<Paging>()
+        .answer::<Listed<AccountBody>>(200, "Accounts, oldest first")
 }
 
 /// `GET /accounts/{id}`
@@ -179,21 +236,32 @@ pub(crate) fn show_doc() -> Doc {
 /// The account in force, when the caller may see it.
 pub(super) async fn visible(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Problem> {
     let account = app.store.account(caller.scope(), id).await?;
-    account.filter(|account| account.deleted_at.is_none()).ok_or_else(|| Problem::missing("account"))
+    account
+        .filter(|account| account.deleted_at.is_none())
+        .ok_or_else(|| Problem::missing("account"))
 }
 
 /// `PATCH /accounts/{id}`
-pub(crate) async fn change(State(app): State<App>, caller: Caller, Id(id): Id<AccountId>, Body(wanted): Body<ChangeAccount>) -> Answer {
+pub(crate) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+    Body(wanted): Body<ChangeAccount>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
-    let before = tx.account(id).await?.filter(|account| account.deleted_at.is_none()).ok_or_else(|| Problem::missing("account"))?;
+    let before = tx
+        .account(id)
+        .await?
+        .filter(|account| account.deleted_at.is_none())
+        .ok_or_else(|| Problem::missing("account"))?;
     let was = before.fields;
     let fields = AccountFields {
         name: wanted.name.unwrap_or(was.name),
-        email: wanted.email.unwrap_or(was.email),
+        email: wanted.email.over(was.email),
         currency: was.currency,
         timezone: wanted.timezone.unwrap_or(was.timezone),
-        country: wanted.country.unwrap_or(was.country),
-        address: wanted.address.unwrap_or(was.address),
+        country: wanted.country.over(was.country),
+        address: wanted.address.over(was.address),
         tax_ids: wanted.tax_ids.unwrap_or(was.tax_ids),
         origin: was.origin,
     };
@@ -205,7 +273,9 @@ pub(crate) async fn change(State(app): State<App>, caller: Caller, Id(id): Id<Ac
 
 /// Documentation of [`change`].
 pub(crate) fn change_doc() -> Doc {
-    Doc::new(TAG, "changeAccount", "Change an account").body::<ChangeAccount>().answer::<AccountBody>(200, "The account")
+    Doc::new(TAG, "changeAccount", "Change an account")
+        .body::<ChangeAccount>()
+        .answer::<AccountBody>(200, "The account")
 }
 
 /// `DELETE /accounts/{id}`

@@ -32,7 +32,9 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 
 /// A number where it is whole, a decimal string otherwise: JSON has no exact decimals.
 pub(crate) fn number(quantity: Quantity) -> Json {
-    quantity.whole_units().map_or_else(|| Json::String(quantity.to_string()), Json::from)
+    quantity
+        .whole_units()
+        .map_or_else(|| Json::String(quantity.to_string()), Json::from)
 }
 
 /// 204.
@@ -66,14 +68,22 @@ impl<T: FromStr + Send, U: FromStr, S: Send + Sync> FromRequestParts<S> for Ids<
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self(parameter(parts, state, "id").await?, parameter(parts, state, "cid").await?))
+        Ok(Self(
+            parameter(parts, state, "id").await?,
+            parameter(parts, state, "cid").await?,
+        ))
     }
 }
 
 async fn parameter<T: FromStr, S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<T, Problem> {
     let unknown = || Problem::missing("thing under this address");
-    let parameters = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unknown())?;
-    let text = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let parameters = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| unknown())?;
+    let text = parameters
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value);
     text.and_then(|text| text.parse().ok()).ok_or_else(unknown)
 }
 
@@ -90,7 +100,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PlanPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self { product: parameter(parts, state, "product").await?, plan: parameter(parts, state, "plan").await? })
+        Ok(Self {
+            product: parameter(parts, state, "product").await?,
+            plan: parameter(parts, state, "plan").await?,
+        })
     }
 }
 
@@ -98,19 +111,33 @@ impl<S: Send + Sync> FromRequestParts<S> for PlanPath {
 pub(crate) fn check_name(faults: &mut Vec<Fault>, pointer: &str, name: &str) {
     let length = name.trim().chars().count();
     if length == 0 || length > MAX_NAME || name.chars().any(char::is_control) {
-        faults.push(Fault::at(pointer, format!("write 1 to {MAX_NAME} characters without control characters")));
+        faults.push(Fault::at(
+            pointer,
+            format!("write 1 to {MAX_NAME} characters without control characters"),
+        ));
     }
 }
 
 /// Adds a fault unless the text looks like an e-mail address.
 pub(crate) fn check_email(faults: &mut Vec<Fault>, pointer: &str, email: &str) {
-    let looks_right = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
-    if !looks_right || email.len() > 254 || email.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+    let looks_right = email
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    if !looks_right
+        || email.len() > 254
+        || email
+            .chars()
+            .any(|letter| letter.is_control() || letter.is_whitespace())
+    {
         faults.push(Fault::at(pointer, "write an e-mail address such as name@example.com"));
     }
 }
 
 /// 400 when there are faults.
 pub(crate) fn no_faults(faults: Vec<Fault>) -> Result<(), Problem> {
-    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(faults))
+    }
 }

@@ -88,16 +88,41 @@ impl From<AuditRecord> for EventBody {
 
 /// `GET /audit-events`
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Query<Which>) -> Answer {
-    let page = Paging { limit: which.limit, cursor: which.cursor }.page()?;
-    if caller.account.is_some() && which.account.is_some() && caller.account != which.account {
-        return Ok(answer::json(StatusCode::OK, &Listed::<EventBody> { items: Vec::new(), next_cursor: None }));
+    let page = Paging {
+        limit: which.limit,
+        cursor: which.cursor,
     }
-    let filter = AuditFilter { account: caller.account.or(which.account), kind: which.kind, target: which.target };
-    let items = app.store.audit_events(&filter, &page).await?.into_iter().map(EventBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |event| event.id.to_string())))
+    .page()?;
+    if caller.account.is_some() && which.account.is_some() && caller.account != which.account {
+        return Ok(answer::json(
+            StatusCode::OK,
+            &Listed::<EventBody> {
+                items: Vec::new(),
+                next_cursor: None,
+            },
+        ));
+    }
+    let filter = AuditFilter {
+        account: caller.account.or(which.account),
+        kind: which.kind,
+        target: which.target,
+    };
+    let items = app
+        .store
+        .audit_events(&filter, &page)
+        .await?
+        .into_iter()
+        .map(EventBody::from)
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |event| event.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new("audit", "listAuditEvents", "List audit events").query::<Which>().answer::<Listed<EventBody>>(200, "Events, newest first")
+    Doc::new("audit", "listAuditEvents", "List audit events")
+        .query::<Which>()
+        .answer::<Listed<EventBody>>(200, "Events, newest first")
 }

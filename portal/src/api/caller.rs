@@ -51,7 +51,9 @@ impl Caller {
     pub(crate) fn provider_only(&self) -> Result<(), Problem> {
         match self.account {
             None => Ok(()),
-            Some(_) => Err(Problem::forbidden("this is the provider's decision and the token is bound to an account")),
+            Some(_) => Err(Problem::forbidden(
+                "this is the provider's decision and the token is bound to an account",
+            )),
         }
     }
 
@@ -79,12 +81,20 @@ pub(crate) async fn authorize(State((app, need)): State<(App, Need)>, mut reques
     let caller = match identify(&app, request.headers(), address).await {
         Ok(caller) => caller,
         Err(problem) => {
-            tracing::info!(path = request.uri().path(), status = problem.status().as_u16(), "a request without a valid token");
+            tracing::info!(
+                path = request.uri().path(),
+                status = problem.status().as_u16(),
+                "a request without a valid token"
+            );
             return problem.into_response();
         }
     };
     if let Err(problem) = permit(&caller, need, wanted) {
-        let refusal = Refusal { method: request.method().to_string(), path: request.uri().path().to_owned(), scope: wanted };
+        let refusal = Refusal {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            scope: wanted,
+        };
         app.refusals.note(&app, &caller, refusal).await;
         return problem.into_response();
     }
@@ -98,8 +108,12 @@ fn missing() -> Problem {
 }
 
 fn invalid() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The token is not valid")
-        .detail("the token is unknown, revoked or expired")
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid-credentials",
+        "The token is not valid",
+    )
+    .detail("the token is unknown, revoked or expired")
 }
 
 async fn identify(app: &App, headers: &HeaderMap, address: Option<String>) -> Result<Caller, Problem> {
@@ -108,7 +122,11 @@ async fn identify(app: &App, headers: &HeaderMap, address: Option<String>) -> Re
     if values.next().is_some() {
         return Err(invalid());
     }
-    let (scheme, secret) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
+    let (scheme, secret) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(invalid)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(missing());
     }
@@ -121,7 +139,12 @@ async fn identify(app: &App, headers: &HeaderMap, address: Option<String>) -> Re
         tokio::spawn(async move { store.touch_token(id, now).await });
     }
     let scopes = token.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
-    Ok(Caller { token: token.id, account: token.account_id, scopes, address })
+    Ok(Caller {
+        token: token.id,
+        account: token.account_id,
+        scopes,
+        address,
+    })
 }
 
 fn permit(caller: &Caller, need: Need, wanted: Scope) -> Result<(), Problem> {
@@ -129,7 +152,9 @@ fn permit(caller: &Caller, need: Need, wanted: Scope) -> Result<(), Problem> {
         return Err(Problem::forbidden(format!("the token lacks the scope `{wanted}`")));
     }
     if matches!(need, Need::Deployment(_)) && caller.account.is_some() {
-        return Err(Problem::forbidden("the token is bound to an account and this belongs to the deployment"));
+        return Err(Problem::forbidden(
+            "the token is bound to an account and this belongs to the deployment",
+        ));
     }
     Ok(())
 }

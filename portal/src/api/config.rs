@@ -37,10 +37,17 @@ impl utoipa::PartialSchema for ConfigDocument {
     /// An object whose keys are those of the files; the reference of the files describes them.
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         use utoipa::openapi::schema::{ObjectBuilder, Type};
-        let list = |text: &str| ObjectBuilder::new().schema_type(Type::Array).description(Some(text)).build();
+        let list = |text: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::Array)
+                .description(Some(text))
+                .build()
+        };
         ObjectBuilder::new()
             .schema_type(Type::Object)
-            .description(Some("A configuration: what the files of `tollgate apply` hold, as one JSON document."))
+            .description(Some(
+                "A configuration: what the files of `tollgate apply` hold, as one JSON document.",
+            ))
             .property("apis", list("APIs with their upstreams and descriptions."))
             .property("meters", list("Meters."))
             .property("products", list("Products with their plans."))
@@ -89,20 +96,40 @@ fn applied(outcome: configuration::Applied, run: Run) -> axum::response::Respons
 }
 
 /// `PUT /config`
-pub(crate) async fn put(State(app): State<App>, caller: Caller, Query(how): Query<How>, Body(document): Body<ConfigDocument>) -> Answer {
+pub(crate) async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Query(how): Query<How>,
+    Body(document): Body<ConfigDocument>,
+) -> Answer {
     let run = if how.dry_run == Some(true) { Run::Dry } else { Run::Real };
-    let prune = if how.prune == Some(true) { Prune::Files } else { Prune::Nothing };
+    let prune = if how.prune == Some(true) {
+        Prune::Files
+    } else {
+        Prune::Nothing
+    };
     let document = document.0;
     may_touch_customers(&caller, &document)?;
-    let wish = Apply { document, prune, run, origin: Origin::File };
+    let wish = Apply {
+        document,
+        prune,
+        run,
+        origin: Origin::File,
+    };
     Ok(applied(configuration::apply(&app, caller.actor(), wish).await?, run))
 }
 
 /// Whoever writes accounts, consumers, keys and subscriptions here needs the scopes for them as elsewhere.
 fn may_touch_customers(caller: &Caller, document: &Document) -> Result<(), Problem> {
     let consumers = !document.consumers.is_empty();
-    let credentials = document.consumers.iter().any(|consumer| !consumer.credentials.is_empty());
-    let subscriptions = document.consumers.iter().any(|consumer| !consumer.subscriptions.is_empty());
+    let credentials = document
+        .consumers
+        .iter()
+        .any(|consumer| !consumer.credentials.is_empty());
+    let subscriptions = document
+        .consumers
+        .iter()
+        .any(|consumer| !consumer.subscriptions.is_empty());
     let touched = [
         (Area::Accounts, !document.accounts.is_empty()),
         (Area::Consumers, consumers),
@@ -112,7 +139,9 @@ fn may_touch_customers(caller: &Caller, document: &Document) -> Result<(), Probl
     for (area, _) in touched.into_iter().filter(|(_, touched)| *touched) {
         let wanted = Scope::Area(area, Access::Write);
         if !scope::covers(&caller.scopes, wanted) {
-            return Err(Problem::forbidden(format!("the document needs the scope `{wanted}` as well")));
+            return Err(Problem::forbidden(format!(
+                "the document needs the scope `{wanted}` as well"
+            )));
         }
     }
     Ok(())
@@ -138,12 +167,18 @@ pub(crate) struct What {
 
 /// `GET /config`
 pub(crate) async fn show(State(app): State<App>, caller: Caller, Query(what): Query<What>) -> Answer {
-    let customers = if what.with_consumers == Some(true) { Customers::With } else { Customers::Without };
+    let customers = if what.with_consumers == Some(true) {
+        Customers::With
+    } else {
+        Customers::Without
+    };
     if customers == Customers::With {
         for area in [Area::Accounts, Area::Consumers, Area::Credentials, Area::Subscriptions] {
             let wanted = Scope::Area(area, Access::Read);
             if !scope::covers(&caller.scopes, wanted) {
-                return Err(Problem::forbidden(format!("exporting consumers needs the scope `{wanted}` as well")));
+                return Err(Problem::forbidden(format!(
+                    "exporting consumers needs the scope `{wanted}` as well"
+                )));
             }
         }
     }
@@ -153,10 +188,14 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, Query(what): Qu
 
 /// Documentation of [`show`].
 pub(crate) fn show_doc() -> Doc {
-    Doc::new(TAG, "exportConfig", "Get the configuration as a document that an apply accepts")
-        .text("It holds hashes of credentials and never a secret.")
-        .query::<What>()
-        .answer::<ConfigDocument>(200, "The document")
+    Doc::new(
+        TAG,
+        "exportConfig",
+        "Get the configuration as a document that an apply accepts",
+    )
+    .text("It holds hashes of credentials and never a secret.")
+    .query::<What>()
+    .answer::<ConfigDocument>(200, "The document")
 }
 
 /// A revision of the configuration.
@@ -172,23 +211,46 @@ pub(crate) struct RevisionBody {
 
 impl From<ConfigRevision> for RevisionBody {
     fn from(revision: ConfigRevision) -> Self {
-        let ConfigRevision { revision, actor_kind, actor_id, created_at } = revision;
-        Self { revision, actor_kind, actor_id, created_at }
+        let ConfigRevision {
+            revision,
+            actor_kind,
+            actor_id,
+            created_at,
+        } = revision;
+        Self {
+            revision,
+            actor_kind,
+            actor_id,
+            created_at,
+        }
     }
 }
 
 /// `GET /config/revisions`
 pub(crate) async fn revisions(State(app): State<App>, Query(paging): Query<Paging>) -> Answer {
     let page = paging.page()?;
-    let items = app.store.config_revisions(&page).await?.into_iter().map(RevisionBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |revision| revision.revision.to_string())))
+    let items = app
+        .store
+        .config_revisions(&page)
+        .await?
+        .into_iter()
+        .map(RevisionBody::from)
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |revision| revision.revision.to_string()),
+    ))
 }
 
 /// Documentation of [`revisions`].
 pub(crate) fn revisions_doc() -> Doc {
-    Doc::new(TAG, "listConfigRevisions", "List the kept revisions of the configuration")
-        .query::<Paging>()
-        .answer::<Listed<RevisionBody>>(200, "Revisions, newest first")
+    Doc::new(
+        TAG,
+        "listConfigRevisions",
+        "List the kept revisions of the configuration",
+    )
+    .query::<Paging>()
+    .answer::<Listed<RevisionBody>>(200, "Revisions, newest first")
 }
 
 /// Where to go back to.
@@ -203,14 +265,25 @@ pub(crate) struct Rollback {
 pub(crate) async fn rollback(State(app): State<App>, caller: Caller, Body(wanted): Body<Rollback>) -> Answer {
     let kept = app.store.config_document(wanted.revision).await?;
     let kept: Json = kept.ok_or_else(|| {
-        Problem::invalid(vec![Fault::at("/revision", "this revision is not kept: GET /config/revisions lists those that are")])
+        Problem::invalid(vec![Fault::at(
+            "/revision",
+            "this revision is not kept: GET /config/revisions lists those that are",
+        )])
     })?;
     let document: Document = serde_json::from_value(kept).map_err(|error| {
         tracing::error!(%error, revision = wanted.revision, "a kept revision cannot be read");
         Problem::internal()
     })?;
-    let wish = Apply { document, prune: Prune::Configuration, run: Run::Real, origin: Origin::File };
-    Ok(applied(configuration::apply(&app, caller.actor(), wish).await?, Run::Real))
+    let wish = Apply {
+        document,
+        prune: Prune::Configuration,
+        run: Run::Real,
+        origin: Origin::File,
+    };
+    Ok(applied(
+        configuration::apply(&app, caller.actor(), wish).await?,
+        Run::Real,
+    ))
 }
 
 /// Documentation of [`rollback`].

@@ -54,8 +54,27 @@ pub(crate) struct ConsumerBody {
 
 impl From<Consumer> for ConsumerBody {
     fn from(consumer: Consumer) -> Self {
-        let Consumer { id, account_id, name, status, suspended_reason, origin, created_at, updated_at, .. } = consumer;
-        Self { id, account_id, name, status, suspended_reason, origin, created_at, updated_at }
+        let Consumer {
+            id,
+            account_id,
+            name,
+            status,
+            suspended_reason,
+            origin,
+            created_at,
+            updated_at,
+            ..
+        } = consumer;
+        Self {
+            id,
+            account_id,
+            name,
+            status,
+            suspended_reason,
+            origin,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -65,7 +84,12 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
     answer::check_name(&mut faults, "/name", &wanted.name);
     answer::no_faults(faults)?;
     let id = ConsumerId::new(app.clock.now(), App::seed());
-    let new = NewConsumer { id, account_id: wanted.account_id, name: wanted.name, origin: Origin::Api };
+    let new = NewConsumer {
+        id,
+        account_id: wanted.account_id,
+        name: wanted.name,
+        origin: Origin::Api,
+    };
     let mut tx = caller.change(&app).await?;
     let consumer = tx.create_consumer(&new).await?;
     app.commit(tx).await?;
@@ -74,7 +98,9 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
 
 /// Documentation of [`create`].
 pub(crate) fn create_doc() -> Doc {
-    Doc::new(TAG, "createConsumer", "Make a consumer").body::<CreateConsumer>().answer::<ConsumerBody>(201, "The consumer")
+    Doc::new(TAG, "createConsumer", "Make a consumer")
+        .body::<CreateConsumer>()
+        .answer::<ConsumerBody>(201, "The consumer")
 }
 
 /// Which consumers.
@@ -95,20 +121,32 @@ pub(crate) struct Which {
 
 /// `GET /consumers`
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Query<Which>) -> Answer {
-    let page = Paging { limit: which.limit, cursor: which.cursor }.page()?;
+    let page = Paging {
+        limit: which.limit,
+        cursor: which.cursor,
+    }
+    .page()?;
     let consumers = app.store.consumers(caller.scope(), which.account, &page).await?;
     let items = consumers.into_iter().map(ConsumerBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |consumer| consumer.id.to_string())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |consumer| consumer.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listConsumers", "List consumers").query::<Which>().answer::<Listed<ConsumerBody>>(200, "Consumers, oldest first")
+    Doc::new(TAG, "listConsumers", "List consumers")
+        .query::<Which>()
+        .answer::<Listed<ConsumerBody>>(200, "Consumers, oldest first")
 }
 
 /// `GET /consumers/{id}`
 pub(crate) async fn show(State(app): State<App>, caller: Caller, Id(id): Id<ConsumerId>) -> Answer {
-    Ok(answer::json(StatusCode::OK, &ConsumerBody::from(visible(&app, &caller, id).await?)))
+    Ok(answer::json(
+        StatusCode::OK,
+        &ConsumerBody::from(visible(&app, &caller, id).await?),
+    ))
 }
 
 /// Documentation of [`show`].
@@ -119,7 +157,9 @@ pub(crate) fn show_doc() -> Doc {
 /// The consumer in force, when the caller may see it.
 pub(super) async fn visible(app: &App, caller: &Caller, id: ConsumerId) -> Result<Consumer, Problem> {
     let consumer = app.store.consumer(caller.scope(), id).await?;
-    consumer.filter(|consumer| consumer.deleted_at.is_none()).ok_or_else(|| Problem::missing("consumer"))
+    consumer
+        .filter(|consumer| consumer.deleted_at.is_none())
+        .ok_or_else(|| Problem::missing("consumer"))
 }
 
 /// Why a consumer is suspended.
@@ -131,11 +171,19 @@ pub(crate) struct Suspend {
 }
 
 /// `POST /consumers/{id}/suspend`
-pub(crate) async fn suspend(State(app): State<App>, caller: Caller, Id(id): Id<ConsumerId>, Body(wanted): Body<Suspend>) -> Answer {
+pub(crate) async fn suspend(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<ConsumerId>,
+    Body(wanted): Body<Suspend>,
+) -> Answer {
     visible(&app, &caller, id).await?;
     caller.provider_only()?;
     if wanted.reason.trim().is_empty() || wanted.reason.len() > 2_000 {
-        return Err(Problem::invalid(vec![Fault::at("/reason", "write why, in 1 to 2000 characters")]));
+        return Err(Problem::invalid(vec![Fault::at(
+            "/reason",
+            "write why, in 1 to 2000 characters",
+        )]));
     }
     let mut tx = caller.change(&app).await?;
     let consumer = tx.suspend_consumer(id, &wanted.reason).await?;
@@ -145,7 +193,9 @@ pub(crate) async fn suspend(State(app): State<App>, caller: Caller, Id(id): Id<C
 
 /// Documentation of [`suspend`].
 pub(crate) fn suspend_doc() -> Doc {
-    Doc::new(TAG, "suspendConsumer", "Suspend a consumer").body::<Suspend>().answer::<ConsumerBody>(200, "The gateways refuse it now")
+    Doc::new(TAG, "suspendConsumer", "Suspend a consumer")
+        .body::<Suspend>()
+        .answer::<ConsumerBody>(200, "The gateways refuse it now")
 }
 
 /// `POST /consumers/{id}/resume`

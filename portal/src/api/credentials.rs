@@ -132,7 +132,10 @@ fn generate(consumer: ConsumerId, mode: Mode, now: Timestamp) -> (ApiKey, NewCre
 
 fn shown(credential: Credential, key: &ApiKey) -> axum::response::Response {
     let id = credential.id.to_string();
-    let body = CredentialBody { secret: Some(key.reveal().to_owned()), ..credential.into() };
+    let body = CredentialBody {
+        secret: Some(key.reveal().to_owned()),
+        ..credential.into()
+    };
     answer::secret(&id, answer::json(StatusCode::CREATED, &body))
 }
 
@@ -181,19 +184,30 @@ async fn check(app: &App, wanted: &CreateCredential, now: Timestamp) -> Result<(
     }
     for (index, name) in wanted.products.iter().enumerate() {
         if app.store.object_named(ObjectKind::Product, "", name).await?.is_none() {
-            faults.push(Fault::at(format!("/products/{index}"), format!("no product is called `{name}`")));
+            faults.push(Fault::at(
+                format!("/products/{index}"),
+                format!("no product is called `{name}`"),
+            ));
         }
     }
     answer::no_faults(faults)
 }
 
 /// `GET /consumers/{id}/credentials`
-pub(crate) async fn list(State(app): State<App>, caller: Caller, Id(consumer): Id<ConsumerId>, Query(paging): Query<Paging>) -> Answer {
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Id(consumer): Id<ConsumerId>,
+    Query(paging): Query<Paging>,
+) -> Answer {
     let page = paging.page()?;
     visible(&app, &caller, consumer).await?;
     let credentials = app.store.credentials(caller.scope(), consumer, &page).await?;
     let items = credentials.into_iter().map(CredentialBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |credential| credential.id.to_string())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |credential| credential.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
@@ -224,7 +238,10 @@ pub(crate) async fn rotate(
         return Err(Problem::invalid(vec![Fault::at("/grace", "write at most 90d")]));
     }
     let mut tx = caller.change(&app).await?;
-    let before = tx.credential(old).await?.filter(|credential| credential.consumer_id == consumer);
+    let before = tx
+        .credential(old)
+        .await?
+        .filter(|credential| credential.consumer_id == consumer);
     let before = before.ok_or_else(|| Problem::missing("credential"))?;
     let now = tx.now();
     let (key, new) = generate(consumer, before.mode, now);
@@ -235,7 +252,9 @@ pub(crate) async fn rotate(
         expires_at: before.expires_at,
         ..new
     };
-    let credential = tx.rotate_credential(old, &new, now.plus_millis(grace.as_millis_i64())).await?;
+    let credential = tx
+        .rotate_credential(old, &new, now.plus_millis(grace.as_millis_i64()))
+        .await?;
     app.commit(tx).await?;
     Ok(shown(credential, &key))
 }
@@ -249,9 +268,16 @@ pub(crate) fn rotate_doc() -> Doc {
 }
 
 /// `DELETE /consumers/{id}/credentials/{cid}`
-pub(crate) async fn delete(State(app): State<App>, caller: Caller, Ids(consumer, id): Ids<ConsumerId, CredentialId>) -> Answer {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(consumer, id): Ids<ConsumerId, CredentialId>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
-    let known = tx.credential(id).await?.filter(|credential| credential.consumer_id == consumer);
+    let known = tx
+        .credential(id)
+        .await?
+        .filter(|credential| credential.consumer_id == consumer);
     if known.is_none() {
         return Err(Problem::missing("credential"));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{PathItem, PathsBuilder};
 use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Schema, ServerBuilder};
 use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Schema, ServerBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::table::table;
@@ -35,12 +35,30 @@ pub(crate) fn document() -> OpenApi {
         schemas.extend(named);
         paths = paths.path(path, PathItem::new(method, operation));
     }
-    let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("tgt_…").build());
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme("token", token).build();
+    let token = SecurityScheme::Http(
+        HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("tgt_…")
+            .build(),
+    );
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme("token", token)
+        .build();
     OpenApiBuilder::new()
-        .info(InfoBuilder::new().title("Tollgate Admin API").version("1").description(Some(ABOUT)).build())
+        .info(
+            InfoBuilder::new()
+                .title("Tollgate Admin API")
+                .version("1")
+                .description(Some(ABOUT))
+                .build(),
+        )
         .servers(Some([ServerBuilder::new().url("/api/v1").build()]))
-        .tags(Some(tags.into_iter().map(|tag| TagBuilder::new().name(tag).build()).collect::<Vec<_>>()))
+        .tags(Some(
+            tags.into_iter()
+                .map(|tag| TagBuilder::new().name(tag).build())
+                .collect::<Vec<_>>(),
+        ))
         .paths(paths)
         .components(Some(components))
         .build()
@@ -60,14 +78,20 @@ mod tests {
 
     #[test]
     fn every_operation_has_an_id_of_its_own_and_every_reference_a_schema() {
-        let ids: Vec<_> = table().into_iter().map(|endpoint| endpoint.operation().1.operation_id.unwrap()).collect();
+        let ids: Vec<_> = table()
+            .into_iter()
+            .map(|endpoint| endpoint.operation().1.operation_id.unwrap())
+            .collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
         let text = openapi_document();
         assert!(text.contains("\"openapi\": \"3.1.0\""));
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"].get(name).is_some(), "{name} is not defined");
+            assert!(
+                document["components"]["schemas"].get(name).is_some(),
+                "{name} is not defined"
+            );
         }
     }
 }

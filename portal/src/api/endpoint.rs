@@ -113,8 +113,16 @@ pub(crate) struct Doc {
 impl Doc {
     /// The documentation of the operation `id`, listed under `tag`.
     pub(crate) fn new(tag: &'static str, id: &'static str, summary: &str) -> Self {
-        let operation = OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary));
-        Self { tag, operation, schemas: Vec::new(), max_body: DEFAULT_LIMIT }
+        let operation = OperationBuilder::new()
+            .tag(tag)
+            .operation_id(Some(id))
+            .summary(Some(summary));
+        Self {
+            tag,
+            operation,
+            schemas: Vec::new(),
+            max_body: DEFAULT_LIMIT,
+        }
     }
 
     /// More about it.
@@ -134,7 +142,10 @@ impl Doc {
     /// Its body.
     pub(crate) fn body<T: ToSchema>(mut self) -> Self {
         let content = self.content::<T>();
-        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build();
+        let body = RequestBodyBuilder::new()
+            .content("application/json", content)
+            .required(Some(Required::True))
+            .build();
         self.operation = self.operation.request_body(Some(body));
         self
     }
@@ -142,21 +153,28 @@ impl Doc {
     /// An answer with a body.
     pub(crate) fn answer<T: ToSchema>(mut self, status: u16, text: &str) -> Self {
         let content = self.content::<T>();
-        let response = ResponseBuilder::new().description(text).content("application/json", content).build();
+        let response = ResponseBuilder::new()
+            .description(text)
+            .content("application/json", content)
+            .build();
         self.operation = self.operation.response(status.to_string(), response);
         self
     }
 
     /// An answer without a body.
     pub(crate) fn empty(mut self, status: u16, text: &str) -> Self {
-        self.operation = self.operation.response(status.to_string(), ResponseBuilder::new().description(text).build());
+        self.operation = self
+            .operation
+            .response(status.to_string(), ResponseBuilder::new().description(text).build());
         self
     }
 
     fn content<T: ToSchema>(&mut self) -> utoipa::openapi::Content {
         self.schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(&mut self.schemas);
-        ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).build()
+        ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(T::name())))
+            .build()
     }
 
     /// Its group.
@@ -170,7 +188,10 @@ impl Endpoint {
     pub(crate) fn operation(self) -> (HttpMethod, Operation, Schemas) {
         let problem = Ref::from_schema_name("Problem");
         let content = ContentBuilder::new().schema(Some(problem)).build();
-        let default = ResponseBuilder::new().description("Any error").content("application/problem+json", content).build();
+        let default = ResponseBuilder::new()
+            .description("Any error")
+            .content("application/problem+json", content)
+            .build();
         let mut operation = self.doc.operation.response("default", default);
         for name in parameters(self.path) {
             operation = operation.parameter(path_parameter(name));
@@ -188,7 +209,8 @@ impl Endpoint {
 
 /// The names between braces.
 pub(crate) fn parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn path_parameter(name: &str) -> utoipa::openapi::path::Parameter {
@@ -205,7 +227,9 @@ fn idempotency_key() -> utoipa::openapi::path::Parameter {
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some("The same key with the same body gives the same answer for 24 hours; with another body 422."))
+        .description(Some(
+            "The same key with the same body gives the same answer for 24 hours; with another body 422.",
+        ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
         .build()
 }

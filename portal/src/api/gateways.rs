@@ -44,7 +44,13 @@ pub(crate) async fn list(State(app): State<App>) -> Answer {
         seen_at: node.seen_at,
     };
     let items = nodes.into_iter().map(body).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::<GatewayBody> { items, next_cursor: None }))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::<GatewayBody> {
+            items,
+            next_cursor: None,
+        },
+    ))
 }
 
 /// Documentation of [`list`].

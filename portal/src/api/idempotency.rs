@@ -36,7 +36,13 @@ pub(crate) async fn replay(State(app): State<App>, request: Request, next: Next)
     };
     let key = match header.to_str().ok().filter(|key| (1..=200).contains(&key.len())) {
         Some(key) => key.to_owned(),
-        None => return Problem::invalid(vec![Fault::parameter("Idempotency-Key", "write 1 to 200 visible characters")]).into_response(),
+        None => {
+            return Problem::invalid(vec![Fault::parameter(
+                "Idempotency-Key",
+                "write 1 to 200 visible characters",
+            )])
+            .into_response();
+        }
     };
     match once(&app, &caller, key, request, next).await {
         Ok(response) => response,
@@ -46,11 +52,19 @@ pub(crate) async fn replay(State(app): State<App>, request: Request, next: Next)
 
 async fn once(app: &App, caller: &Caller, key: String, request: Request, next: Next) -> Result<Response, Problem> {
     let (request, hash) = hashed(request).await?;
-    let key = IdempotencyKey { principal: caller.token.to_string(), key, request_hash: hash };
+    let key = IdempotencyKey {
+        principal: caller.token.to_string(),
+        key,
+        request_hash: hash,
+    };
     let now = app.clock.now();
     match app.store.claim_idempotent(&key, now..now.plus_millis(KEPT_MS)).await? {
         Claim::First => {}
-        Claim::Running => return Err(Problem::conflict("the first request with this Idempotency-Key has not been answered")),
+        Claim::Running => {
+            return Err(Problem::conflict(
+                "the first request with this Idempotency-Key has not been answered",
+            ));
+        }
         Claim::Answered { status: SHOWN, body } => return Err(already_shown(&body)),
         Claim::Answered { status, body } => return Ok(answered(status, body)),
         Claim::Mismatch => return Err(mismatch()),
@@ -68,14 +82,24 @@ async fn once(app: &App, caller: &Caller, key: String, request: Request, next: N
 }
 
 fn already_shown(id: &str) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "secret-already-shown", "The secret was shown before")
-        .detail(format!("this request made {id}; its secret was in the first answer alone"))
-        .about(id)
+    Problem::new(
+        StatusCode::CONFLICT,
+        "secret-already-shown",
+        "The secret was shown before",
+    )
+    .detail(format!(
+        "this request made {id}; its secret was in the first answer alone"
+    ))
+    .about(id)
 }
 
 fn mismatch() -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used for another request")
-        .detail("take a new key for a new request")
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "The Idempotency-Key was used for another request",
+    )
+    .detail("take a new key for a new request")
 }
 
 fn answered(status: u16, body: String) -> Response {
@@ -89,11 +113,18 @@ fn answered(status: u16, body: String) -> Response {
 }
 
 async fn hashed(request: Request) -> Result<(Request, [u8; 32]), Problem> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_LIMIT, |limit| limit.0);
+    let limit = request
+        .extensions()
+        .get::<BodyLimit>()
+        .map_or(DEFAULT_LIMIT, |limit| limit.0);
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, limit)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", "The body is too large"))?;
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request-too-large",
+            "The body is too large",
+        )
+    })?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let mut hasher = Sha256::new();
     hasher.update(parts.method.as_str());
@@ -115,7 +146,9 @@ async fn keep(app: &App, key: &IdempotencyKey, response: Response) -> Result<Res
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(body, MAX_KEPT_BODY).await.map_err(|_| Problem::internal())?;
+    let bytes = axum::body::to_bytes(body, MAX_KEPT_BODY)
+        .await
+        .map_err(|_| Problem::internal())?;
     let text = String::from_utf8_lossy(&bytes);
     app.store.finish_idempotent(key, parts.status.as_u16(), &text).await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))

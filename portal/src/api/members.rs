@@ -37,22 +37,51 @@ pub(crate) struct MemberBody {
 
 impl From<Member> for MemberBody {
     fn from(member: Member) -> Self {
-        let Member { user_id, email, name, role, created_at, .. } = member;
-        Self { user_id, email, name, role, created_at }
+        let Member {
+            user_id,
+            email,
+            name,
+            role,
+            created_at,
+            ..
+        } = member;
+        Self {
+            user_id,
+            email,
+            name,
+            role,
+            created_at,
+        }
     }
 }
 
 /// `GET /accounts/{id}/members`
-pub(crate) async fn list(State(app): State<App>, caller: Caller, Id(id): Id<AccountId>, Query(paging): Query<Paging>) -> Answer {
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+    Query(paging): Query<Paging>,
+) -> Answer {
     let page = paging.page()?;
     visible(&app, &caller, id).await?;
-    let items = app.store.members(caller.scope(), id, &page).await?.into_iter().map(MemberBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |member| member.user_id.to_string())))
+    let items = app
+        .store
+        .members(caller.scope(), id, &page)
+        .await?
+        .into_iter()
+        .map(MemberBody::from)
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |member| member.user_id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listMembers", "List the members of an account").query::<Paging>().answer::<Listed<MemberBody>>(200, "Members")
+    Doc::new(TAG, "listMembers", "List the members of an account")
+        .query::<Paging>()
+        .answer::<Listed<MemberBody>>(200, "Members")
 }
 
 /// A new role.
@@ -82,7 +111,9 @@ pub(crate) async fn change(
 
 /// Documentation of [`change`].
 pub(crate) fn change_doc() -> Doc {
-    Doc::new(TAG, "changeMember", "Change the role of a member").body::<SetMember>().answer::<MemberBody>(200, "The member")
+    Doc::new(TAG, "changeMember", "Change the role of a member")
+        .body::<SetMember>()
+        .answer::<MemberBody>(200, "The member")
 }
 
 /// `DELETE /accounts/{id}/members/{cid}`
@@ -130,22 +161,49 @@ pub(crate) struct InvitationBody {
 
 impl InvitationBody {
     fn new(invitation: Invitation, secret: Option<String>) -> Self {
-        let Invitation { id, email, roles, created_at, expires_at, .. } = invitation;
-        Self { id, email, roles, created_at, expires_at, secret }
+        let Invitation {
+            id,
+            email,
+            roles,
+            created_at,
+            expires_at,
+            ..
+        } = invitation;
+        Self {
+            id,
+            email,
+            roles,
+            created_at,
+            expires_at,
+            secret,
+        }
     }
 }
 
 /// `POST /accounts/{id}/invitations`
-pub(crate) async fn invite(State(app): State<App>, caller: Caller, Id(id): Id<AccountId>, Body(wanted): Body<InviteMember>) -> Answer {
+pub(crate) async fn invite(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+    Body(wanted): Body<InviteMember>,
+) -> Answer {
     let mut faults = Vec::new();
     answer::check_email(&mut faults, "/email", &wanted.email);
     answer::no_faults(faults)?;
     let mut tx = caller.change(&app).await?;
     let (new, shown) = users::invitation(app.clock.now(), &wanted.email, vec![wanted.role.as_str().to_owned()]);
-    let invitation = tx.create_invitation(&NewInvitation { account_id: Some(id), ..new }).await?;
+    let invitation = tx
+        .create_invitation(&NewInvitation {
+            account_id: Some(id),
+            ..new
+        })
+        .await?;
     app.commit(tx).await?;
     let body = InvitationBody::new(invitation, Some(shown.secret));
-    Ok(answer::secret(&shown.id.to_string(), answer::json(StatusCode::CREATED, &body)))
+    Ok(answer::secret(
+        &shown.id.to_string(),
+        answer::json(StatusCode::CREATED, &body),
+    ))
 }
 
 /// Documentation of [`invite`].
@@ -156,12 +214,26 @@ pub(crate) fn invite_doc() -> Doc {
 }
 
 /// `GET /accounts/{id}/invitations`
-pub(crate) async fn invitations(State(app): State<App>, caller: Caller, Id(id): Id<AccountId>, Query(paging): Query<Paging>) -> Answer {
+pub(crate) async fn invitations(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AccountId>,
+    Query(paging): Query<Paging>,
+) -> Answer {
     let page = paging.page()?;
     visible(&app, &caller, id).await?;
-    let open = app.store.invitations(caller.scope(), Some(id), app.clock.now(), &page).await?;
-    let items = open.into_iter().map(|invitation| InvitationBody::new(invitation, None)).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |invitation| invitation.id.to_string())))
+    let open = app
+        .store
+        .invitations(caller.scope(), Some(id), app.clock.now(), &page)
+        .await?;
+    let items = open
+        .into_iter()
+        .map(|invitation| InvitationBody::new(invitation, None))
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |invitation| invitation.id.to_string()),
+    ))
 }
 
 /// Documentation of [`invitations`].

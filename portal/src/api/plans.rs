@@ -46,14 +46,37 @@ pub(crate) struct VersionBody {
 
 impl From<PlanVersion> for VersionBody {
     fn from(version: PlanVersion) -> Self {
-        let PlanVersion { id, n, body, hash, revision, published_at, .. } = version;
-        Self { id, version: n, hash, content: body, revision, published_at }
+        let PlanVersion {
+            id,
+            n,
+            body,
+            hash,
+            revision,
+            published_at,
+            ..
+        } = version;
+        Self {
+            id,
+            version: n,
+            hash,
+            content: body,
+            revision,
+            published_at,
+        }
     }
 }
 
 async fn named(app: &App, path: &PlanPath) -> Result<(Object, Object), Problem> {
-    let product = app.store.object_named(ObjectKind::Product, "", &path.product).await?.ok_or_else(|| Problem::missing("product"))?;
-    let plan = app.store.object_named(ObjectKind::Plan, &product.id, &path.plan).await?.ok_or_else(|| Problem::missing("plan"))?;
+    let product = app
+        .store
+        .object_named(ObjectKind::Product, "", &path.product)
+        .await?
+        .ok_or_else(|| Problem::missing("product"))?;
+    let plan = app
+        .store
+        .object_named(ObjectKind::Plan, &product.id, &path.plan)
+        .await?
+        .ok_or_else(|| Problem::missing("plan"))?;
     Ok((product, plan))
 }
 
@@ -63,10 +86,15 @@ pub(crate) async fn versions(State(app): State<App>, path: PlanPath, Query(pagin
     let (_, plan) = named(&app, &path).await?;
     let all = app.store.plan_versions(id(&plan)?).await?;
     let before = page.after().and_then(|after| after.parse::<i64>().ok());
-    let some = all.into_iter().filter(|version| before.is_none_or(|before| version.n < before));
+    let some = all
+        .into_iter()
+        .filter(|version| before.is_none_or(|before| version.n < before));
     let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
     let items = some.take(limit).map(VersionBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |version| version.version.to_string())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |version| version.version.to_string()),
+    ))
 }
 
 /// Documentation of [`versions`].
@@ -86,14 +114,22 @@ pub(crate) struct Publish {
 }
 
 /// `POST /plans/{product}/{plan}/publish`
-pub(crate) async fn publish(State(app): State<App>, caller: Caller, path: PlanPath, Body(wanted): Body<Publish>) -> Answer {
+pub(crate) async fn publish(
+    State(app): State<App>,
+    caller: Caller,
+    path: PlanPath,
+    Body(wanted): Body<Publish>,
+) -> Answer {
     let (product, plan) = named(&app, &path).await?;
     let wanted = match wanted.plan {
         None => body(&plan)?,
         Some(mut map) => {
             let name = map.entry("name").or_insert_with(|| Json::from(path.plan.clone()));
             if name.as_str() != Some(&path.plan) {
-                return Err(Problem::invalid(vec![Fault::at("/plan/name", "the name is the one in the address")]));
+                return Err(Problem::invalid(vec![Fault::at(
+                    "/plan/name",
+                    "the name is the one in the address",
+                )]));
             }
             crate::http::body::typed::<Plan>(Json::Object(map)).map_err(|fault| {
                 let pointer = format!("/plan{}", fault.pointer.unwrap_or_default());
@@ -102,7 +138,11 @@ pub(crate) async fn publish(State(app): State<App>, caller: Caller, path: PlanPa
         }
     };
     edit(&app, &caller, &product, wanted).await?;
-    let version = app.store.latest_plan_version(id(&plan)?).await?.ok_or_else(Problem::internal)?;
+    let version = app
+        .store
+        .latest_plan_version(id(&plan)?)
+        .await?
+        .ok_or_else(Problem::internal)?;
     Ok(answer::json(StatusCode::OK, &VersionBody::from(version)))
 }
 
@@ -114,10 +154,22 @@ async fn edit(app: &App, caller: &Caller, product: &Object, wanted: Plan) -> Res
     plans.sort_by_key(|plan| plan.fields.position);
     for plan in &plans {
         let known: Plan = body(plan)?;
-        whole.plans.push(if known.name == wanted.name { wanted.clone() } else { known });
+        whole.plans.push(if known.name == wanted.name {
+            wanted.clone()
+        } else {
+            known
+        });
     }
-    let document = Document { products: vec![whole], ..Document::default() };
-    let wish = Apply { document, prune: Prune::Nothing, run: Run::Real, origin: Origin::Api };
+    let document = Document {
+        products: vec![whole],
+        ..Document::default()
+    };
+    let wish = Apply {
+        document,
+        prune: Prune::Nothing,
+        run: Run::Real,
+        origin: Origin::Api,
+    };
     configuration::apply(app, caller.actor(), wish).await.map(drop)
 }
 
@@ -135,7 +187,8 @@ pub(crate) struct Archived {
     product: String,
     plan: String,
     #[schema(value_type = Option<String>, format = DateTime)]
-    archived_at: Option<Timestamp>,
+    #[serde(rename = "archived_at")]
+    at: Option<Timestamp>,
     /// Live subscriptions, which keep their version.
     subscribers: u64,
 }
@@ -146,11 +199,27 @@ pub(crate) async fn archive(State(app): State<App>, caller: Caller, path: PlanPa
     let plan_id: PlanId = id(&plan)?;
     let mut tx = caller.change(&app).await?;
     tx.archive_object(&plan.id).await?;
-    let subscribers = tx.plan_subscribers().await?.into_iter().find(|(plan, _)| *plan == plan_id).map_or(0, |(_, count)| count);
-    let archived_at = tx.object(&plan.id).await?.and_then(|plan| plan.archived_at);
-    app.publisher.try_catalog(&app, &mut tx).await.map_err(configuration::refused)?;
+    let subscribers = tx
+        .plan_subscribers()
+        .await?
+        .into_iter()
+        .find(|(plan, _)| *plan == plan_id)
+        .map_or(0, |(_, count)| count);
+    let at = tx.object(&plan.id).await?.and_then(|plan| plan.archived_at);
+    app.publisher
+        .try_catalog(&app, &mut tx)
+        .await
+        .map_err(configuration::refused)?;
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::OK, &Archived { product: path.product, plan: path.plan, archived_at, subscribers }))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Archived {
+            product: path.product,
+            plan: path.plan,
+            at,
+            subscribers,
+        },
+    ))
 }
 
 /// Documentation of [`archive`].
@@ -178,22 +247,40 @@ pub(crate) struct Migrated {
 }
 
 /// `POST /plans/{product}/{plan}/migrate`
-pub(crate) async fn migrate(State(app): State<App>, caller: Caller, path: PlanPath, Body(wanted): Body<MigrateSubscribers>) -> Answer {
+pub(crate) async fn migrate(
+    State(app): State<App>,
+    caller: Caller,
+    path: PlanPath,
+    Body(wanted): Body<MigrateSubscribers>,
+) -> Answer {
     if wanted.at == Migrate::Never {
         return Err(Problem::invalid(vec![Fault::at("/at", "write now or period_end")]));
     }
     let (_, plan) = named(&app, &path).await?;
     let plan_id: PlanId = id(&plan)?;
     let mut tx = caller.change(&app).await?;
-    let version = tx.latest_plan_version(plan_id).await?.ok_or_else(|| Problem::conflict("the plan is not published"))?;
+    let version = tx
+        .latest_plan_version(plan_id)
+        .await?
+        .ok_or_else(|| Problem::conflict("the plan is not published"))?;
     let subscribers = write::migrate(&mut tx, plan_id, version.id, wanted.at).await?;
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::OK, &Migrated { plan_version_id: version.id, subscribers }))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Migrated {
+            plan_version_id: version.id,
+            subscribers,
+        },
+    ))
 }
 
 /// Documentation of [`migrate`].
 pub(crate) fn migrate_doc() -> Doc {
-    Doc::new(TAG, "migratePlan", "Move the subscribers of a plan to its newest version")
-        .body::<MigrateSubscribers>()
-        .answer::<Migrated>(200, "How many are moved")
+    Doc::new(
+        TAG,
+        "migratePlan",
+        "Move the subscribers of a plan to its newest version",
+    )
+    .body::<MigrateSubscribers>()
+    .answer::<Migrated>(200, "How many are moved")
 }

@@ -53,7 +53,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(paging): 
             items.push(product_body(object, product, &objects));
         }
     }
-    Ok(answer::json(StatusCode::OK, &sliced(items, &page, |product| &product.id)))
+    Ok(answer::json(
+        StatusCode::OK,
+        &sliced(items, &page, |product| &product.id),
+    ))
 }
 
 /// Documentation of [`list`].
@@ -101,7 +104,10 @@ async fn may_use(app: &App, caller: &Caller, product: &config::Product) -> Resul
 }
 
 fn product_body(object: &Object, product: config::Product, all: &[Object]) -> ProductBody {
-    let mut plans: Vec<&Object> = all.iter().filter(|plan| plan.fields.kind == ObjectKind::Plan && plan.fields.parent == object.id).collect();
+    let mut plans: Vec<&Object> = all
+        .iter()
+        .filter(|plan| plan.fields.kind == ObjectKind::Plan && plan.fields.parent == object.id)
+        .collect();
     plans.sort_by_key(|plan| plan.fields.position);
     ProductBody {
         id: object.id.clone(),
@@ -157,5 +163,7 @@ pub(crate) async fn apis(State(app): State<App>, Query(paging): Query<Paging>) -
 
 /// Documentation of [`apis`].
 pub(crate) fn apis_doc() -> Doc {
-    Doc::new(TAG, "listApis", "List APIs").query::<Paging>().answer::<Listed<ApiBody>>(200, "APIs by age")
+    Doc::new(TAG, "listApis", "List APIs")
+        .query::<Paging>()
+        .answer::<Listed<ApiBody>>(200, "APIs by age")
 }

@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::scope::Scope;
 use crate::app::App;
 
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 const MAX_REMEMBERED: usize = 4_096;
 
 /// What was refused.
@@ -57,7 +57,10 @@ impl Refusals {
             after: Some(json!({"method": method, "path": path, "scope": scope})),
         };
         if let Err(error) = write(app, caller, event).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a refusal is missing in the audit log");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a refusal is missing in the audit log"
+            );
         }
     }
 }
@@ -79,6 +82,6 @@ mod tests {
         assert!(refusals.is_new((token, Scope::GatewaysConnect), now));
         assert!(!refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_secs(59)));
         assert!(refusals.is_new((TokenId::from_bits(2), Scope::GatewaysConnect), now));
-        assert!(refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_secs(60)));
+        assert!(refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_mins(1)));
     }
 }

@@ -67,7 +67,9 @@ const CONNECT: &str = "gateways:connect";
 impl Scope {
     /// Every scope.
     pub fn all() -> BTreeSet<Self> {
-        let areas = AREAS.iter().flat_map(|(area, _)| [Self::Area(*area, Access::Read), Self::Area(*area, Access::Write)]);
+        let areas = AREAS
+            .iter()
+            .flat_map(|(area, _)| [Self::Area(*area, Access::Read), Self::Area(*area, Access::Write)]);
         areas.chain([Self::GatewaysConnect]).collect()
     }
 }
@@ -77,7 +79,10 @@ impl fmt::Display for Scope {
         match self {
             Self::GatewaysConnect => f.write_str(CONNECT),
             Self::Area(area, access) => {
-                let name = AREAS.iter().find(|(known, _)| known == area).map_or("", |(_, name)| name);
+                let name = AREAS
+                    .iter()
+                    .find(|(known, _)| known == area)
+                    .map_or("", |(_, name)| name);
                 let access = match access {
                     Access::Read => "read",
                     Access::Write => "write",
@@ -97,7 +102,10 @@ impl FromStr for Scope {
     type Err = UnknownScope;
 
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        Self::all().into_iter().find(|scope| scope.to_string() == text).ok_or_else(|| UnknownScope(text.to_owned()))
+        Self::all()
+            .into_iter()
+            .find(|scope| scope.to_string() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
     }
 }
 

@@ -58,7 +58,10 @@ pub(crate) struct PeriodBody {
 
 impl From<Period> for PeriodBody {
     fn from(period: Period) -> Self {
-        Self { start: period.start, end: period.end }
+        Self {
+            start: period.start,
+            end: period.end,
+        }
     }
 }
 
@@ -142,7 +145,11 @@ impl SubscriptionBody {
     /// The subscription as it stands now, without quota.
     pub(super) async fn new(app: &App, subscription: Subscription) -> Result<Self, Problem> {
         let names = Names::of(app, &subscription).await?;
-        let period = subscription.status.is_live().then(|| subscribing::period_at(&subscription, app.clock.now())).flatten();
+        let period = subscription
+            .status
+            .is_live()
+            .then(|| subscribing::period_at(&subscription, app.clock.now()))
+            .flatten();
         Ok(Self {
             id: subscription.id,
             account_id: subscription.account_id,
@@ -161,7 +168,10 @@ impl SubscriptionBody {
             activated_at: subscription.activated_at,
             cancel_at: subscription.cancel_at,
             ended_at: subscription.ended_at,
-            pending_change: subscription.pending_change.zip(names.pending).map(|(change, plan)| PendingBody { plan, at: change.at }),
+            pending_change: subscription
+                .pending_change
+                .zip(names.pending)
+                .map(|(change, plan)| PendingBody { plan, at: change.at }),
             quota: None,
             overlaps: None,
         })
@@ -192,7 +202,12 @@ impl Names {
 }
 
 async fn name(app: &App, id: &str) -> Result<String, Problem> {
-    Ok(app.store.object(id).await?.map(|object| object.fields.name).unwrap_or_default())
+    Ok(app
+        .store
+        .object(id)
+        .await?
+        .map(|object| object.fields.name)
+        .unwrap_or_default())
 }
 
 /// `POST /subscriptions`
@@ -200,18 +215,29 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
     super::consumers::visible(&app, &caller, wanted.consumer_id).await?;
     let mut tx = caller.change(&app).await?;
     let (product, plan) = subscribing::named_plan(&mut tx, &wanted.product, &wanted.plan).await?;
-    let unknown = |pointer: &str, what: &str, name: &str| Problem::invalid(vec![Fault::at(pointer, format!("no {what} is called `{name}`"))]);
+    let unknown = |pointer: &str, what: &str, name: &str| {
+        Problem::invalid(vec![Fault::at(pointer, format!("no {what} is called `{name}`"))])
+    };
     let product = match product {
         Some(product) if super::products::is_open(&app, &caller, &product).await? => Some(product),
         _ => None,
     };
     let product = product.ok_or_else(|| unknown("/product", "product", &wanted.product))?;
     let plan = plan.ok_or_else(|| unknown("/plan", "plan of this product", &wanted.plan))?;
-    let wish = Wish { consumer: wanted.consumer_id, product, plan, anchor: wanted.anchor.unwrap_or_default(), origin: Origin::Api };
+    let wish = Wish {
+        consumer: wanted.consumer_id,
+        product,
+        plan,
+        anchor: wanted.anchor.unwrap_or_default(),
+        origin: Origin::Api,
+    };
     let subscription = subscribing::subscribe(&mut tx, wish).await?;
     let overlaps = subscribing::overlaps(&mut tx, &subscription).await?;
     app.commit(tx).await?;
-    let body = SubscriptionBody { overlaps: Some(overlaps), ..SubscriptionBody::new(&app, subscription).await? };
+    let body = SubscriptionBody {
+        overlaps: Some(overlaps),
+        ..SubscriptionBody::new(&app, subscription).await?
+    };
     Ok(answer::json(StatusCode::CREATED, &body))
 }
 
@@ -249,7 +275,11 @@ pub(crate) struct Which {
 
 /// `GET /subscriptions`
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Query<Which>) -> Answer {
-    let page = Paging { limit: which.limit, cursor: which.cursor }.page()?;
+    let page = Paging {
+        limit: which.limit,
+        cursor: which.cursor,
+    }
+    .page()?;
     let filter = SubscriptionFilter {
         account: which.account,
         consumer: which.consumer,
@@ -260,7 +290,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Q
     for subscription in app.store.subscriptions(caller.scope(), &filter, &page).await? {
         items.push(SubscriptionBody::new(&app, subscription).await?);
     }
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |subscription| subscription.id.to_string())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |subscription| subscription.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
@@ -274,7 +307,10 @@ pub(crate) fn list_doc() -> Doc {
 pub(crate) async fn show(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>) -> Answer {
     let subscription = visible(&app, &caller, id).await?;
     let quota = quota(&app, &subscription).await?;
-    let body = SubscriptionBody { quota: Some(quota), ..SubscriptionBody::new(&app, subscription).await? };
+    let body = SubscriptionBody {
+        quota: Some(quota),
+        ..SubscriptionBody::new(&app, subscription).await?
+    };
     Ok(answer::json(StatusCode::OK, &body))
 }
 
@@ -287,17 +323,24 @@ pub(crate) fn show_doc() -> Doc {
 
 /// The subscription, ended or not, when the caller may see it.
 pub(super) async fn visible(app: &App, caller: &Caller, id: SubscriptionId) -> Result<Subscription, Problem> {
-    app.store.subscription(caller.scope(), id).await?.ok_or_else(|| Problem::missing("subscription"))
+    app.store
+        .subscription(caller.scope(), id)
+        .await?
+        .ok_or_else(|| Problem::missing("subscription"))
 }
 
 async fn quota(app: &App, subscription: &Subscription) -> Result<Vec<QuotaBody>, Problem> {
-    let Some(period) = subscribing::period_at(subscription, app.clock.now()).filter(|_| subscription.status.is_live()) else {
+    let Some(period) = subscribing::period_at(subscription, app.clock.now()).filter(|_| subscription.status.is_live())
+    else {
         return Ok(Vec::new());
     };
     let limits = quotas(app, subscription.plan_version_id).await?;
     let query = QuotaQuery {
         subscription: subscription.id,
-        window: Window { start: period.start, end: period.end },
+        window: Window {
+            start: period.start,
+            end: period.end,
+        },
         meters: limits.iter().map(|(meter, _)| meter.clone()).collect(),
     };
     let failed = |error: crate::hooks::HookError| {
@@ -323,12 +366,21 @@ fn left(max: u64, used: Quantity) -> Quantity {
 
 /// Meters and maxima of the quotas of a plan version, in its order.
 async fn quotas(app: &App, version: PlanVersionId) -> Result<Vec<(String, Option<u64>)>, Problem> {
-    let Some(version) = app.store.plan_version(version).await? else { return Ok(Vec::new()) };
+    let Some(version) = app.store.plan_version(version).await? else {
+        return Ok(Vec::new());
+    };
     let plan: Plan = serde_json::from_value(version.body).map_err(|error| {
         tracing::error!(%error, version = %version.id, "a stored plan version cannot be read");
         Problem::internal()
     })?;
-    let included = |meter: &str| plan.price.as_ref()?.usage.iter().find(|entry| entry.meter == meter)?.included;
+    let included = |meter: &str| {
+        plan.price
+            .as_ref()?
+            .usage
+            .iter()
+            .find(|entry| entry.meter == meter)?
+            .included
+    };
     let limits = plan.limits.iter().filter_map(|entry| entry.understand().ok());
     let quotas = limits.filter_map(|limit| match limit.rule {
         Rule::Quota(quota) => Some((quota.max.or_else(|| included(&quota.meter)), quota.meter)),

@@ -45,17 +45,24 @@ pub(crate) struct Advanced {
 /// `POST /test-clock/advance`
 pub(crate) async fn advance(State(app): State<App>, Body(wanted): Body<Advance>) -> Answer {
     if app.test_clock == TestClock::Off {
-        return Err(Problem::missing("test clock: it is switched on by TOLLGATE_TEST_CLOCK=1"));
+        return Err(Problem::missing(
+            "test clock: it is switched on by TOLLGATE_TEST_CLOCK=1",
+        ));
     }
     let freeze = if wanted.freeze { Freeze::Stand } else { Freeze::Run };
-    app.clock.advance(wanted.to, freeze).map_err(|error| Problem::invalid(vec![Fault::at("/to", error.to_string())]))?;
+    app.clock
+        .advance(wanted.to, freeze)
+        .map_err(|error| Problem::invalid(vec![Fault::at("/to", error.to_string())]))?;
     subscribing::carry_out_due(&app).await?;
     let failed = |error: crate::hooks::HookError| {
         tracing::error!(%error, "the billing runs that are due failed");
         Problem::internal()
     };
     let run = app.hooks.due_runs.call(wanted.to).await.map_err(failed)?;
-    let body = Advanced { now: app.clock.now(), run: run.id };
+    let body = Advanced {
+        now: app.clock.now(),
+        run: run.id,
+    };
     // The run goes on when the client has lost its patience.
     let done = tokio::spawn(run.done);
     match tokio::time::timeout(PATIENCE, done).await {

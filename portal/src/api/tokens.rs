@@ -91,13 +91,21 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
     let mut tx = caller.change(&app).await?;
     let token = tx.create_token(&new).await?;
     app.commit(tx).await?;
-    let body = TokenBody { secret: Some(secret), ..token.into() };
-    Ok(answer::secret(&new.id.to_string(), answer::json(StatusCode::CREATED, &body)))
+    let body = TokenBody {
+        secret: Some(secret),
+        ..token.into()
+    };
+    Ok(answer::secret(
+        &new.id.to_string(),
+        answer::json(StatusCode::CREATED, &body),
+    ))
 }
 
 /// Documentation of [`create`].
 pub(crate) fn create_doc() -> Doc {
-    Doc::new(TAG, "createToken", "Make a token").body::<CreateToken>().answer::<TokenBody>(201, "The token with its secret")
+    Doc::new(TAG, "createToken", "Make a token")
+        .body::<CreateToken>()
+        .answer::<TokenBody>(201, "The token with its secret")
 }
 
 fn check(caller: &Caller, wanted: &CreateToken, now: Timestamp) -> Result<(), Problem> {
@@ -110,8 +118,14 @@ fn check(caller: &Caller, wanted: &CreateToken, now: Timestamp) -> Result<(), Pr
         faults.push(Fault::at("/expires_at", "this time has passed"));
     }
     answer::no_faults(faults)?;
-    match wanted.scopes.iter().find(|scope| !scope::covers(&caller.scopes, **scope)) {
-        Some(scope) => Err(Problem::forbidden(format!("a token cannot give the scope `{scope}`, which it does not have"))),
+    match wanted
+        .scopes
+        .iter()
+        .find(|scope| !scope::covers(&caller.scopes, **scope))
+    {
+        Some(scope) => Err(Problem::forbidden(format!(
+            "a token cannot give the scope `{scope}`, which it does not have"
+        ))),
         None => Ok(()),
     }
 }
@@ -121,12 +135,17 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(paging): 
     let page = paging.page()?;
     let tokens = app.store.tokens(caller.scope(), &page).await?;
     let items = tokens.into_iter().map(TokenBody::from).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |token| token.id.to_string())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |token| token.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listTokens", "List tokens").query::<Paging>().answer::<Listed<TokenBody>>(200, "Tokens, oldest first")
+    Doc::new(TAG, "listTokens", "List tokens")
+        .query::<Paging>()
+        .answer::<Listed<TokenBody>>(200, "Tokens, oldest first")
 }
 
 /// `DELETE /tokens/{id}`

@@ -22,7 +22,9 @@ use crate::http::problem::{Fault, Problem};
 use crate::subscribing;
 
 async fn found(tx: &mut ControlTx, id: SubscriptionId) -> Result<Subscription, Problem> {
-    tx.subscription(id).await?.ok_or_else(|| Problem::missing("subscription"))
+    tx.subscription(id)
+        .await?
+        .ok_or_else(|| Problem::missing("subscription"))
 }
 
 /// 409 unless the subscription is in one of these states.
@@ -30,12 +32,18 @@ fn expect(subscription: &Subscription, states: &[Status], verb: &str) -> Result<
     if states.contains(&subscription.status) {
         return Ok(());
     }
-    Err(Problem::conflict(format!("the subscription is {} and cannot be {verb}", subscription.status)))
+    Err(Problem::conflict(format!(
+        "the subscription is {} and cannot be {verb}",
+        subscription.status
+    )))
 }
 
 async fn done(app: &App, tx: ControlTx, subscription: Subscription) -> Answer {
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::OK, &SubscriptionBody::new(app, subscription).await?))
+    Ok(answer::json(
+        StatusCode::OK,
+        &SubscriptionBody::new(app, subscription).await?,
+    ))
 }
 
 /// `POST /subscriptions/{id}/approve`
@@ -50,7 +58,8 @@ pub(crate) async fn approve(State(app): State<App>, caller: Caller, Id(id): Id<S
 
 /// Documentation of [`approve`].
 pub(crate) fn approve_doc() -> Doc {
-    Doc::new(TAG, "approveSubscription", "Approve a subscription that waits").answer::<SubscriptionBody>(200, "It is active")
+    Doc::new(TAG, "approveSubscription", "Approve a subscription that waits")
+        .answer::<SubscriptionBody>(200, "It is active")
 }
 
 /// Why.
@@ -62,22 +71,34 @@ pub(crate) struct Reject {
 }
 
 /// `POST /subscriptions/{id}/reject`
-pub(crate) async fn reject(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>, Body(wanted): Body<Reject>) -> Answer {
+pub(crate) async fn reject(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<SubscriptionId>,
+    Body(wanted): Body<Reject>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
     let before = found(&mut tx, id).await?;
     caller.provider_only()?;
     if wanted.reason.trim().is_empty() || wanted.reason.len() > 2_000 {
-        return Err(Problem::invalid(vec![Fault::at("/reason", "write why, in 1 to 2000 characters")]));
+        return Err(Problem::invalid(vec![Fault::at(
+            "/reason",
+            "write why, in 1 to 2000 characters",
+        )]));
     }
     expect(&before, &[Status::PendingApproval], "rejected")?;
     let now = tx.now();
-    let after = tx.end_subscription(id, Status::Rejected, Some(&wanted.reason), now).await?;
+    let after = tx
+        .end_subscription(id, Status::Rejected, Some(&wanted.reason), now)
+        .await?;
     done(&app, tx, after).await
 }
 
 /// Documentation of [`reject`].
 pub(crate) fn reject_doc() -> Doc {
-    Doc::new(TAG, "rejectSubscription", "Reject a subscription that waits").body::<Reject>().answer::<SubscriptionBody>(200, "It is rejected")
+    Doc::new(TAG, "rejectSubscription", "Reject a subscription that waits")
+        .body::<Reject>()
+        .answer::<SubscriptionBody>(200, "It is rejected")
 }
 
 /// `POST /subscriptions/{id}/pause`
@@ -85,13 +106,16 @@ pub(crate) async fn pause(State(app): State<App>, caller: Caller, Id(id): Id<Sub
     let mut tx = caller.change(&app).await?;
     let before = found(&mut tx, id).await?;
     expect(&before, &[Status::Active, Status::Trialing, Status::PastDue], "paused")?;
-    let after = tx.set_subscription_status(id, before.status, Status::Paused, None).await?;
+    let after = tx
+        .set_subscription_status(id, before.status, Status::Paused, None)
+        .await?;
     done(&app, tx, after).await
 }
 
 /// Documentation of [`pause`].
 pub(crate) fn pause_doc() -> Doc {
-    Doc::new(TAG, "pauseSubscription", "Pause a subscription").answer::<SubscriptionBody>(200, "The gateways refuse it now")
+    Doc::new(TAG, "pauseSubscription", "Pause a subscription")
+        .answer::<SubscriptionBody>(200, "The gateways refuse it now")
 }
 
 /// `POST /subscriptions/{id}/resume`
@@ -99,7 +123,9 @@ pub(crate) async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<Su
     let mut tx = caller.change(&app).await?;
     let before = found(&mut tx, id).await?;
     expect(&before, &[Status::Paused], "resumed")?;
-    let after = tx.set_subscription_status(id, Status::Paused, Status::Active, None).await?;
+    let after = tx
+        .set_subscription_status(id, Status::Paused, Status::Active, None)
+        .await?;
     done(&app, tx, after).await
 }
 
@@ -148,22 +174,33 @@ const fn period_end() -> When {
 }
 
 /// `POST /subscriptions/{id}/cancel`
-pub(crate) async fn cancel(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>, Body(wanted): Body<Cancel>) -> Answer {
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<SubscriptionId>,
+    Body(wanted): Body<Cancel>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
     let before = found(&mut tx, id).await?;
     if !before.status.is_live() {
-        return Err(Problem::conflict(format!("the subscription is {} already", before.status)));
+        return Err(Problem::conflict(format!(
+            "the subscription is {} already",
+            before.status
+        )));
     }
     let reason = match wanted.credit {
         Credit::None => "cancelled, no credit",
         Credit::Prorated => "cancelled, credit: prorated",
     };
     let now = tx.now();
-    let end = subscribing::period_at(&before, now).map(|period| period.end).filter(|_| wanted.at == When::PeriodEnd);
+    let end = subscribing::period_at(&before, now)
+        .map(|period| period.end)
+        .filter(|_| wanted.at == When::PeriodEnd);
     let after = match end {
         None => tx.end_subscription(id, Status::Cancelled, Some(reason), now).await?,
         Some(end) => {
-            tx.set_subscription_status(id, before.status, before.status, Some(reason)).await?;
+            tx.set_subscription_status(id, before.status, before.status, Some(reason))
+                .await?;
             tx.schedule_cancel(id, Some(end)).await?
         }
     };
@@ -184,14 +221,16 @@ pub(crate) async fn uncancel(State(app): State<App>, caller: Caller, Id(id): Id<
     if before.cancel_at.is_none() {
         return Err(Problem::conflict("no cancellation is waiting"));
     }
-    tx.set_subscription_status(id, before.status, before.status, None).await?;
+    tx.set_subscription_status(id, before.status, before.status, None)
+        .await?;
     let after = tx.schedule_cancel(id, None).await?;
     done(&app, tx, after).await
 }
 
 /// Documentation of [`uncancel`].
 pub(crate) fn uncancel_doc() -> Doc {
-    Doc::new(TAG, "uncancelSubscription", "Take back a cancellation that waits").answer::<SubscriptionBody>(200, "It goes on")
+    Doc::new(TAG, "uncancelSubscription", "Take back a cancellation that waits")
+        .answer::<SubscriptionBody>(200, "It goes on")
 }
 
 /// Another plan of the same product.
@@ -220,32 +259,73 @@ struct Move {
 
 async fn wanted_move(tx: &mut ControlTx, id: SubscriptionId, wanted: &ChangePlan) -> Result<Move, Problem> {
     let before = found(tx, id).await?;
-    expect(&before, &[Status::PendingApproval, Status::PendingPayment, Status::Trialing, Status::Active, Status::PastDue], "changed")?;
-    let product = tx.object(&before.product_id.to_string()).await?.ok_or_else(|| Problem::missing("product"))?;
-    let plan = tx.object_named(store::ObjectKind::Plan, &product.id, &wanted.plan).await?;
-    let plan = plan.ok_or_else(|| Problem::invalid(vec![Fault::at("/plan", format!("no plan of this product is called `{}`", wanted.plan))]))?;
-    let version = tx.latest_plan_version(subscribing::id(&plan)?).await?.ok_or_else(|| Problem::conflict("the plan is not published"))?;
+    expect(
+        &before,
+        &[
+            Status::PendingApproval,
+            Status::PendingPayment,
+            Status::Trialing,
+            Status::Active,
+            Status::PastDue,
+        ],
+        "changed",
+    )?;
+    let product = tx
+        .object(&before.product_id.to_string())
+        .await?
+        .ok_or_else(|| Problem::missing("product"))?;
+    let plan = tx
+        .object_named(store::ObjectKind::Plan, &product.id, &wanted.plan)
+        .await?;
+    let plan = plan.ok_or_else(|| {
+        Problem::invalid(vec![Fault::at(
+            "/plan",
+            format!("no plan of this product is called `{}`", wanted.plan),
+        )])
+    })?;
+    let version = tx
+        .latest_plan_version(subscribing::id(&plan)?)
+        .await?
+        .ok_or_else(|| Problem::conflict("the plan is not published"))?;
     if version.id == before.plan_version_id {
-        return Err(Problem::conflict("the subscription is on the newest version of this plan already"));
+        return Err(Problem::conflict(
+            "the subscription is on the newest version of this plan already",
+        ));
     }
     let typed: Plan = subscribing::body(&plan)?;
     if subscribing::every(&typed).to_string() != before.every {
-        return Err(Problem::conflict("not supported yet: the plan has another usage period, so cancel and subscribe anew"));
+        return Err(Problem::conflict(
+            "not supported yet: the plan has another usage period, so cancel and subscribe anew",
+        ));
     }
     let now = tx.now();
     let at = match wanted.at {
         When::Now => now,
         When::PeriodEnd => subscribing::period_at(&before, now).map_or(now, |period| period.end),
     };
-    Ok(Move { before, plan, version, at })
+    Ok(Move {
+        before,
+        plan,
+        version,
+        at,
+    })
 }
 
 /// `POST /subscriptions/{id}/change`
-pub(crate) async fn change(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>, Body(wanted): Body<ChangePlan>) -> Answer {
+pub(crate) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<SubscriptionId>,
+    Body(wanted): Body<ChangePlan>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
     let Move { plan, version, at, .. } = wanted_move(&mut tx, id, &wanted).await?;
     let change = subscribing::change(&plan, version.id, at)?;
-    let after = if at <= tx.now() { tx.change_plan(id, change).await? } else { tx.schedule_change(id, Some(change)).await? };
+    let after = if at <= tx.now() {
+        tx.change_plan(id, change).await?
+    } else {
+        tx.schedule_change(id, Some(change)).await?
+    };
     done(&app, tx, after).await
 }
 
@@ -278,9 +358,16 @@ pub(crate) struct ChangePreview {
 }
 
 /// `POST /subscriptions/{id}/change/preview`
-pub(crate) async fn preview(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>, Body(wanted): Body<ChangePlan>) -> Answer {
+pub(crate) async fn preview(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<SubscriptionId>,
+    Body(wanted): Body<ChangePlan>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
-    let Move { before, version, at, .. } = wanted_move(&mut tx, id, &wanted).await?;
+    let Move {
+        before, version, at, ..
+    } = wanted_move(&mut tx, id, &wanted).await?;
     let old = tx.plan_version(before.plan_version_id).await?;
     tx.rollback().await?;
     let limits = |body: Json| body.get("limits").cloned().unwrap_or_else(|| Json::Array(Vec::new()));
@@ -296,5 +383,7 @@ pub(crate) async fn preview(State(app): State<App>, caller: Caller, Id(id): Id<S
 
 /// Documentation of [`preview`].
 pub(crate) fn preview_doc() -> Doc {
-    Doc::new(TAG, "previewChange", "See what a change of plan comes to").body::<ChangePlan>().answer::<ChangePreview>(200, "Nothing is changed")
+    Doc::new(TAG, "previewChange", "See what a change of plan comes to")
+        .body::<ChangePlan>()
+        .answer::<ChangePreview>(200, "Nothing is changed")
 }

@@ -102,7 +102,11 @@ pub(super) fn invitation(now: Timestamp, email: &str, roles: Vec<String>) -> (Ne
         secret_hash: domain::key::hash(secret.as_bytes()),
         expires_at: now.plus_millis(INVITATION_MS),
     };
-    let shown = InvitationSecret { id: new.id, secret, expires_at: new.expires_at };
+    let shown = InvitationSecret {
+        id: new.id,
+        secret,
+        expires_at: new.expires_at,
+    };
     (new, shown)
 }
 
@@ -117,9 +121,15 @@ pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted):
     let now = app.clock.now();
     let mut tx = caller.change(&app).await?;
     if tx.user_by_email(&wanted.email).await?.is_some() {
-        return Err(Problem::conflict("a person with this address exists: change their roles with PATCH /users/{id}"));
+        return Err(Problem::conflict(
+            "a person with this address exists: change their roles with PATCH /users/{id}",
+        ));
     }
-    let roles = wanted.roles.iter().filter_map(|role| Some(serde_json::to_value(role).ok()?.as_str()?.to_owned())).collect();
+    let roles = wanted
+        .roles
+        .iter()
+        .filter_map(|role| Some(serde_json::to_value(role).ok()?.as_str()?.to_owned()))
+        .collect();
     let (new, shown) = invitation(now, &wanted.email, roles);
     let person = NewUser {
         id: UserId::new(now, App::seed()),
@@ -132,28 +142,49 @@ pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted):
     tx.create_invitation(&new).await?;
     app.commit(tx).await?;
     let id = user.id.to_string();
-    Ok(answer::secret(&id, answer::json(StatusCode::CREATED, &UserBody::new(user, Some(shown)))))
+    Ok(answer::secret(
+        &id,
+        answer::json(StatusCode::CREATED, &UserBody::new(user, Some(shown))),
+    ))
 }
 
 /// Documentation of [`invite`].
 pub(crate) fn invite_doc() -> Doc {
-    Doc::new(TAG, "inviteUser", "Invite a person to staff").body::<InviteUser>().answer::<UserBody>(201, "The person with the invitation")
+    Doc::new(TAG, "inviteUser", "Invite a person to staff")
+        .body::<InviteUser>()
+        .answer::<UserBody>(201, "The person with the invitation")
 }
 
 /// `GET /users`
 pub(crate) async fn list(State(app): State<App>, Query(paging): Query<Paging>) -> Answer {
     let page = paging.page()?;
-    let items = app.store.staff(&page).await?.into_iter().map(|user| UserBody::new(user, None)).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |user| user.id.to_string())))
+    let items = app
+        .store
+        .staff(&page)
+        .await?
+        .into_iter()
+        .map(|user| UserBody::new(user, None))
+        .collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |user| user.id.to_string()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listUsers", "List staff").query::<Paging>().answer::<Listed<UserBody>>(200, "People with a role, oldest first")
+    Doc::new(TAG, "listUsers", "List staff")
+        .query::<Paging>()
+        .answer::<Listed<UserBody>>(200, "People with a role, oldest first")
 }
 
 /// `PATCH /users/{id}`
-pub(crate) async fn change(State(app): State<App>, caller: Caller, Id(id): Id<UserId>, Body(wanted): Body<ChangeUser>) -> Answer {
+pub(crate) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<UserId>,
+    Body(wanted): Body<ChangeUser>,
+) -> Answer {
     let mut tx = caller.change(&app).await?;
     let user = tx.set_staff_roles(id, &wanted.roles).await?;
     app.commit(tx).await?;
@@ -162,7 +193,9 @@ pub(crate) async fn change(State(app): State<App>, caller: Caller, Id(id): Id<Us
 
 /// Documentation of [`change`].
 pub(crate) fn change_doc() -> Doc {
-    Doc::new(TAG, "changeUser", "Change the roles of a person").body::<ChangeUser>().answer::<UserBody>(200, "The person")
+    Doc::new(TAG, "changeUser", "Change the roles of a person")
+        .body::<ChangeUser>()
+        .answer::<UserBody>(200, "The person")
 }
 
 /// `DELETE /users/{id}`

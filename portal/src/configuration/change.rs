@@ -31,7 +31,10 @@ pub(crate) enum ThingKind {
 impl ThingKind {
     /// Whether things of this kind belong to customers: exported only when asked for, untouched by a rollback.
     pub(crate) const fn is_customers(self) -> bool {
-        matches!(self, Self::Account | Self::Consumer | Self::Credential | Self::Subscription)
+        matches!(
+            self,
+            Self::Account | Self::Consumer | Self::Credential | Self::Subscription
+        )
     }
 }
 

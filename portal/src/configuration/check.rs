@@ -14,7 +14,10 @@ const MAX_FAULTS: usize = 100;
 
 /// What is wrong with `sent`, where `whole` is what would be in force after it.
 pub(crate) fn check(sent: &Document, whole: &Document) -> Vec<Fault> {
-    let mut faults = Faults { found: Vec::new(), whole: Known::of(whole) };
+    let mut faults = Faults {
+        found: Vec::new(),
+        whole: Known::of(whole),
+    };
     faults.not_built(sent);
     for (index, meter) in sent.meters.iter().enumerate() {
         faults.meter(&format!("/meters/{index}"), meter);
@@ -48,10 +51,20 @@ struct Known {
 
 impl Known {
     fn of(whole: &Document) -> Self {
-        let plans = whole.products.iter().flat_map(|product| product.plans.iter().map(|plan| (product.name.clone(), plan.name.clone())));
+        let plans = whole.products.iter().flat_map(|product| {
+            product
+                .plans
+                .iter()
+                .map(|plan| (product.name.clone(), plan.name.clone()))
+        });
         Self {
             apis: whole.apis.iter().map(|api| api.name.clone()).collect(),
-            meters: whole.meters.iter().map(|meter| meter.name.clone()).chain([REQUESTS.to_owned()]).collect(),
+            meters: whole
+                .meters
+                .iter()
+                .map(|meter| meter.name.clone())
+                .chain([REQUESTS.to_owned()])
+                .collect(),
             products: whole.products.iter().map(|product| product.name.clone()).collect(),
             plans: plans.collect(),
             accounts: whole.accounts.iter().map(|account| account.name.clone()).collect(),
@@ -85,7 +98,10 @@ impl Faults {
     /// Names of objects stand in addresses, keys of counters and headers.
     fn name(&mut self, at: &str, name: &str) {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
-        let starts = name.bytes().next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
+        let starts = name
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
         if !starts || name.len() > 63 || !name.bytes().all(fits) {
             let text = "write 1 to 63 small letters, digits, `-`, `_` or `.`, beginning with a letter or digit";
             self.add(format!("{at}/name"), text);
@@ -118,21 +134,46 @@ impl Faults {
         }
         let targets = [("targets", &api.upstream.targets), ("sandbox", &api.upstream.sandbox)];
         for (list, targets) in targets {
-            for (index, target) in targets.iter().enumerate().filter(|(_, target)| !is_address(&target.url)) {
-                self.add(format!("{at}/upstream/{list}/{index}/url"), format!("`{}` is not an http:// or https:// address", target.url));
+            for (index, target) in targets
+                .iter()
+                .enumerate()
+                .filter(|(_, target)| !is_address(&target.url))
+            {
+                self.add(
+                    format!("{at}/upstream/{list}/{index}/url"),
+                    format!("`{}` is not an http:// or https:// address", target.url),
+                );
             }
         }
-        for (index, method) in api.auth.iter().enumerate().filter(|(_, method)| **method != AuthMethod::ApiKey) {
-            self.add(format!("{at}/auth/{index}"), format!("not supported yet: {method:?}; write api_key"));
+        for (index, method) in api
+            .auth
+            .iter()
+            .enumerate()
+            .filter(|(_, method)| **method != AuthMethod::ApiKey)
+        {
+            self.add(
+                format!("{at}/auth/{index}"),
+                format!("not supported yet: {method:?}; write api_key"),
+            );
         }
         if !api.policies.is_empty() {
             self.add(format!("{at}/policies"), "not supported yet: remove them");
         }
-        for (key, _) in api.operations.iter().filter(|(_, operation)| !operation.policies.is_empty()) {
-            self.add(format!("{at}/operations/{}", crate::http::body::escape(key)), "not supported yet: remove the policies");
+        for (key, _) in api
+            .operations
+            .iter()
+            .filter(|(_, operation)| !operation.policies.is_empty())
+        {
+            self.add(
+                format!("{at}/operations/{}", crate::http::body::escape(key)),
+                "not supported yet: remove the policies",
+            );
         }
         if api.openapi.as_ref().is_some_and(|document| !document.is_object()) {
-            self.add(format!("{at}/openapi"), "write the document inline: files are read by the command that applies");
+            self.add(
+                format!("{at}/openapi"),
+                "write the document inline: files are read by the command that applies",
+            );
         }
         if let Some(anonymous) = &api.anonymous {
             self.plan_reference(&format!("{at}/anonymous"), &anonymous.product, &anonymous.plan);
@@ -143,13 +184,22 @@ impl Faults {
         if !self.whole.products.contains(product) {
             self.add(format!("{at}/product"), format!("no product is called `{product}`"));
         } else if !self.whole.plans.contains(&(product.to_owned(), plan.to_owned())) {
-            self.add(format!("{at}/plan"), format!("the product `{product}` has no plan `{plan}`"));
+            self.add(
+                format!("{at}/plan"),
+                format!("the product `{product}` has no plan `{plan}`"),
+            );
         }
     }
 
     fn product(&mut self, at: &str, product: &Product) {
         self.name(at, &product.name);
-        for (index, api) in product.apis.iter().enumerate().filter(|(_, api)| !self.whole.apis.contains(*api)).collect::<Vec<_>>() {
+        for (index, api) in product
+            .apis
+            .iter()
+            .enumerate()
+            .filter(|(_, api)| !self.whole.apis.contains(*api))
+            .collect::<Vec<_>>()
+        {
             self.add(format!("{at}/apis/{index}"), format!("no API is called `{api}`"));
         }
         for (index, plan) in product.plans.iter().enumerate() {
@@ -177,12 +227,18 @@ impl Faults {
     fn price(&mut self, at: &str, price: &domain::price::Price) {
         for fault in domain::price::validate(price) {
             if fault.severity == domain::price::Severity::Error {
-                self.add(format!("{at}{}", fault.pointer), format!("{}: {}", fault.reason, fault.remedy));
+                self.add(
+                    format!("{at}{}", fault.pointer),
+                    format!("{}: {}", fault.reason, fault.remedy),
+                );
             }
         }
         for (index, usage) in price.usage.iter().enumerate() {
             if !self.whole.meters.contains(&usage.meter) {
-                self.add(format!("{at}/usage/{index}/meter"), format!("no meter is called `{}`", usage.meter));
+                self.add(
+                    format!("{at}/usage/{index}/meter"),
+                    format!("no meter is called `{}`", usage.meter),
+                );
             }
         }
     }
@@ -199,7 +255,10 @@ impl Faults {
                 Ok(limit) => limit,
                 Err(fault) => {
                     let slash = if fault.field.is_empty() { "" } else { "/" };
-                    self.add(format!("{at}{slash}{}", fault.field), format!("{}: {}", fault.reason, fault.remedy));
+                    self.add(
+                        format!("{at}{slash}{}", fault.field),
+                        format!("{}: {}", fault.reason, fault.remedy),
+                    );
                     continue;
                 }
             };
@@ -207,7 +266,10 @@ impl Faults {
                 if !self.whole.meters.contains(&quota.meter) {
                     self.add(format!("{at}/meter"), format!("no meter is called `{}`", quota.meter));
                 } else if quota.max.or_else(|| included(&quota.meter)).is_none() {
-                    self.add(format!("{at}/max"), "the quota has no maximum and the price includes none: write max");
+                    self.add(
+                        format!("{at}/max"),
+                        "the quota has no maximum and the price includes none: write max",
+                    );
                 }
             }
             if !keys.insert(limit.key) {
@@ -218,34 +280,60 @@ impl Faults {
 
     fn account(&mut self, at: &str, account: &domain::config::Account) {
         crate::api::answer::check_name(&mut self.found, &format!("{at}/name"), &account.name);
-        if account.currency.as_ref().is_some_and(|code| code.parse::<domain::money::Currency>().is_err()) {
-            self.add(format!("{at}/currency"), "write a currency code of ISO 4217 such as USD");
+        if account
+            .currency
+            .as_ref()
+            .is_some_and(|code| code.parse::<domain::money::Currency>().is_err())
+        {
+            self.add(
+                format!("{at}/currency"),
+                "write a currency code of ISO 4217 such as USD",
+            );
         }
-        if account.timezone.as_ref().is_some_and(|zone| zone.parse::<domain::period::Zone>().is_err()) {
-            self.add(format!("{at}/timezone"), "write a zone of the IANA database such as Europe/Berlin");
+        if account
+            .timezone
+            .as_ref()
+            .is_some_and(|zone| zone.parse::<domain::period::Zone>().is_err())
+        {
+            self.add(
+                format!("{at}/timezone"),
+                "write a zone of the IANA database such as Europe/Berlin",
+            );
         }
     }
 
     fn consumer(&mut self, at: &str, consumer: &Consumer) {
         crate::api::answer::check_name(&mut self.found, &format!("{at}/name"), &consumer.name);
         if !self.whole.accounts.contains(&consumer.account) {
-            self.add(format!("{at}/account"), format!("no account is called `{}`", consumer.account));
+            self.add(
+                format!("{at}/account"),
+                format!("no account is called `{}`", consumer.account),
+            );
         }
         for (index, subscription) in consumer.subscriptions.iter().enumerate() {
             let at = format!("{at}/subscriptions/{index}");
             self.plan_reference(&at, &subscription.product, &subscription.plan);
-            let anchor = subscription.anchor.as_deref().map(str::parse::<domain::period::AnchorChoice>);
+            let anchor = subscription
+                .anchor
+                .as_deref()
+                .map(str::parse::<domain::period::AnchorChoice>);
             if let Some(Err(error)) = anchor {
                 self.add(format!("{at}/anchor"), error.to_string());
             }
         }
         for (index, credential) in consumer.credentials.iter().enumerate() {
             if credential.kind != AuthMethod::ApiKey {
-                self.add(format!("{at}/credentials/{index}/type"), "not supported yet: write api_key");
+                self.add(
+                    format!("{at}/credentials/{index}/type"),
+                    "not supported yet: write api_key",
+                );
             }
             for (place, product) in credential.products.iter().enumerate() {
                 if !self.whole.products.contains(product) {
-                    self.add(format!("{at}/credentials/{index}/products/{place}"), format!("no product is called `{product}`"));
+                    self.add(
+                        format!("{at}/credentials/{index}/products/{place}"),
+                        format!("no product is called `{product}`"),
+                    );
                 }
             }
         }
@@ -258,7 +346,10 @@ impl Faults {
             let before = self.found.len();
             self.product("", product);
             for fault in self.found.drain(before..).collect::<Vec<_>>() {
-                self.found.push(Fault::at("", format!("the product `{}`, which stays: {}", product.name, fault.detail)));
+                self.found.push(Fault::at(
+                    "",
+                    format!("the product `{}`, which stays: {}", product.name, fault.detail),
+                ));
             }
         }
         let is_sent = |name: &str| sent.apis.iter().any(|api| api.name == name);
@@ -266,7 +357,10 @@ impl Faults {
             let before = self.found.len();
             self.api("", api);
             for fault in self.found.drain(before..).collect::<Vec<_>>() {
-                self.found.push(Fault::at("", format!("the API `{}`, which stays: {}", api.name, fault.detail)));
+                self.found.push(Fault::at(
+                    "",
+                    format!("the API `{}`, which stays: {}", api.name, fault.detail),
+                ));
             }
         }
     }

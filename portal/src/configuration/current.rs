@@ -35,7 +35,9 @@ impl Reader<'_> {
     /// The settings of the deployment.
     pub(crate) async fn settings(&self) -> Result<Settings, Problem> {
         let stored = self.store.instance().await?.map(|instance| instance.settings);
-        Ok(stored.and_then(|settings| serde_json::from_value(settings).ok()).unwrap_or_default())
+        Ok(stored
+            .and_then(|settings| serde_json::from_value(settings).ok())
+            .unwrap_or_default())
     }
 
     /// Everything in force.
@@ -43,12 +45,21 @@ impl Reader<'_> {
         let mut stored = Stored::new();
         let settings = self.settings().await?;
         if settings != Settings::default() {
-            let held = Held { id: String::new(), origin: Origin::File, thing: thing(&settings, 0), subscribers: 0 };
+            let held = Held {
+                id: String::new(),
+                origin: Origin::File,
+                thing: thing(&settings, 0),
+                subscribers: 0,
+            };
             stored.insert((ThingKind::Settings, String::new()), held);
         }
         let objects = tx.objects(None).await?;
-        let subscribers: BTreeMap<String, u64> =
-            tx.plan_subscribers().await?.into_iter().map(|(plan, count)| (plan.to_string(), count)).collect();
+        let subscribers: BTreeMap<String, u64> = tx
+            .plan_subscribers()
+            .await?
+            .into_iter()
+            .map(|(plan, count)| (plan.to_string(), count))
+            .collect();
         for object in &objects {
             let Some(key) = key(object, &objects) else { continue };
             stored.insert(key, self.held(object, (&objects, &subscribers)).await?);
@@ -59,29 +70,53 @@ impl Reader<'_> {
         Ok(stored)
     }
 
-    async fn held(&self, object: &Object, (all, subscribers): (&[Object], &BTreeMap<String, u64>)) -> Result<Held, Problem> {
+    async fn held(
+        &self,
+        object: &Object,
+        (all, subscribers): (&[Object], &BTreeMap<String, u64>),
+    ) -> Result<Held, Problem> {
         let count = |id: &str| subscribers.get(id).copied().unwrap_or(0);
         let subscribers = match object.fields.kind {
             ObjectKind::Plan => count(&object.id),
-            ObjectKind::Product => all.iter().filter(|plan| plan.fields.parent == object.id).map(|plan| count(&plan.id)).sum(),
+            ObjectKind::Product => all
+                .iter()
+                .filter(|plan| plan.fields.parent == object.id)
+                .map(|plan| count(&plan.id))
+                .sum(),
             ObjectKind::Api | ObjectKind::Meter => 0,
         };
         let description = match object.fields.document {
-            Some(hash) => self.store.document(&hash).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            Some(hash) => self
+                .store
+                .document(&hash)
+                .await?
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
             None => None,
         };
         let secret = match object.fields.kind {
             ObjectKind::Api => self.secret(subscribing::id(object)?).await?,
             ObjectKind::Meter | ObjectKind::Product | ObjectKind::Plan => None,
         };
-        let thing = Thing { body: object.fields.body.clone(), description, secret, position: object.fields.position };
-        Ok(Held { id: object.id.clone(), origin: object.fields.origin, thing, subscribers })
+        let thing = Thing {
+            body: object.fields.body.clone(),
+            description,
+            secret,
+            position: object.fields.position,
+        };
+        Ok(Held {
+            id: object.id.clone(),
+            origin: object.fields.origin,
+            thing,
+            subscribers,
+        })
     }
 
     /// The value of an API's upstream header; `None` where there is none or where it does not open any more.
     async fn secret(&self, api: ApiId) -> Result<Option<String>, Problem> {
         let context = snapshot::source::upstream_auth_context(api);
-        let Some(bytes) = self.store.secret(&context).await? else { return Ok(None) };
+        let Some(bytes) = self.store.secret(&context).await? else {
+            return Ok(None);
+        };
         let sealed: Option<Sealed> = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
         let opened = sealed.and_then(|sealed| self.master_key.open(&context, &sealed).ok());
         Ok(opened.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()))
@@ -92,7 +127,9 @@ impl Reader<'_> {
         let mut page = Page::first(Page::MAX);
         loop {
             let some = self.store.accounts(Scope::All, &page).await?;
-            let Some(last) = some.last().map(|account| account.id) else { break };
+            let Some(last) = some.last().map(|account| account.id) else {
+                break;
+            };
             for account in some {
                 let name = account.fields.name.clone();
                 if insert(stored, (ThingKind::Account, name.clone()), account_held(&account)) {
@@ -105,7 +142,9 @@ impl Reader<'_> {
         let mut page = Page::first(Page::MAX);
         loop {
             let some = self.store.consumers(Scope::All, None, &page).await?;
-            let Some(last) = some.last().map(|consumer| consumer.id) else { return Ok(()) };
+            let Some(last) = some.last().map(|consumer| consumer.id) else {
+                return Ok(());
+            };
             for consumer in &some {
                 if let Some(account) = accounts.get(&consumer.account_id) {
                     self.consumer(tx, stored, (account, consumer)).await?;
@@ -115,7 +154,12 @@ impl Reader<'_> {
         }
     }
 
-    async fn consumer(&self, tx: &mut ControlTx, stored: &mut Stored, (account, consumer): (&str, &Consumer)) -> Result<(), Problem> {
+    async fn consumer(
+        &self,
+        tx: &mut ControlTx,
+        stored: &mut Stored,
+        (account, consumer): (&str, &Consumer),
+    ) -> Result<(), Problem> {
         let name = within(account, &consumer.name);
         let bare = config::Consumer {
             name: consumer.name.clone(),
@@ -123,8 +167,17 @@ impl Reader<'_> {
             subscriptions: Vec::new(),
             credentials: Vec::new(),
         };
-        let held = |id: String, origin, thing| Held { id, origin, thing, subscribers: 0 };
-        if !insert(stored, (ThingKind::Consumer, name.clone()), held(consumer.id.to_string(), consumer.origin, thing(&bare, 0))) {
+        let held = |id: String, origin, thing| Held {
+            id,
+            origin,
+            thing,
+            subscribers: 0,
+        };
+        if !insert(
+            stored,
+            (ThingKind::Consumer, name.clone()),
+            held(consumer.id.to_string(), consumer.origin, thing(&bare, 0)),
+        ) {
             return Ok(());
         }
         for credential in tx.credentials_of(consumer.id).await? {
@@ -144,20 +197,45 @@ impl Reader<'_> {
         self.subscriptions(tx, stored, (&name, consumer.id)).await
     }
 
-    async fn subscriptions(&self, tx: &mut ControlTx, stored: &mut Stored, (name, consumer): (&str, ConsumerId)) -> Result<(), Problem> {
-        let filter = SubscriptionFilter { consumer: Some(consumer), ..SubscriptionFilter::default() };
+    async fn subscriptions(
+        &self,
+        tx: &mut ControlTx,
+        stored: &mut Stored,
+        (name, consumer): (&str, ConsumerId),
+    ) -> Result<(), Problem> {
+        let filter = SubscriptionFilter {
+            consumer: Some(consumer),
+            ..SubscriptionFilter::default()
+        };
         for subscription in tx.subscriptions(&filter, &Page::first(Page::MAX)).await? {
             if !subscription.status.is_live() {
                 continue;
             }
             let product = tx.object(&subscription.product_id.to_string()).await?;
             let plan = tx.object(&subscription.plan_id.to_string()).await?;
-            let (Some(product), Some(plan)) = (product, plan) else { continue };
-            let anchor = tx.anchor_choice(subscription.id).await?.filter(|anchor| anchor != "start");
-            let body = ConsumerSubscription { product: product.fields.name.clone(), plan: plan.fields.name, anchor };
+            let (Some(product), Some(plan)) = (product, plan) else {
+                continue;
+            };
+            let anchor = tx
+                .anchor_choice(subscription.id)
+                .await?
+                .filter(|anchor| anchor != "start");
+            let body = ConsumerSubscription {
+                product: product.fields.name.clone(),
+                plan: plan.fields.name,
+                anchor,
+            };
             let key = (ThingKind::Subscription, within(name, &product.fields.name));
             let (id, origin) = (subscription.id.to_string(), subscription.origin);
-            stored.insert(key, Held { id, origin, thing: thing(&body, 0), subscribers: 1 });
+            stored.insert(
+                key,
+                Held {
+                    id,
+                    origin,
+                    thing: thing(&body, 0),
+                    subscribers: 1,
+                },
+            );
         }
         Ok(())
     }
@@ -165,7 +243,9 @@ impl Reader<'_> {
 
 /// Where two have one name, files mean the one that came from files, then the oldest.
 fn insert(stored: &mut Stored, key: Key, held: Held) -> bool {
-    let taken = stored.get(&key).is_some_and(|known| known.origin == Origin::File || held.origin != Origin::File);
+    let taken = stored
+        .get(&key)
+        .is_some_and(|known| known.origin == Origin::File || held.origin != Origin::File);
     if !taken {
         stored.insert(key, held);
     }
@@ -183,7 +263,12 @@ fn account_held(account: &Account) -> Held {
         address: fields.address.clone(),
         tax_ids: fields.tax_ids.clone(),
     };
-    Held { id: account.id.to_string(), origin: fields.origin, thing: thing(&body, 0), subscribers: 0 }
+    Held {
+        id: account.id.to_string(),
+        origin: fields.origin,
+        thing: thing(&body, 0),
+        subscribers: 0,
+    }
 }
 
 pub(super) fn key(object: &Object, all: &[Object]) -> Option<Key> {
@@ -208,16 +293,24 @@ pub(crate) fn export(stored: &Stored) -> config::Document {
         match kind {
             ThingKind::Settings => document.settings = read(body).unwrap_or_default(),
             ThingKind::Meter => document.meters.extend(read(body)),
-            ThingKind::Api => document.apis.extend(read(body).map(|api| Api { openapi: held.thing.description.clone(), ..api })),
+            ThingKind::Api => document.apis.extend(read(body).map(|api| Api {
+                openapi: held.thing.description.clone(),
+                ..api
+            })),
             ThingKind::Product => document.products.extend(read(body)),
             ThingKind::Plan => {
                 let product = split(name).map(|(product, _)| product.to_owned()).unwrap_or_default();
-                plans.entry(product).or_default().extend(read(body).map(|plan| (held.thing.position, plan)));
+                plans
+                    .entry(product)
+                    .or_default()
+                    .extend(read(body).map(|plan| (held.thing.position, plan)));
             }
             ThingKind::Account => document.accounts.extend(read(body)),
             ThingKind::Consumer => document.consumers.extend(read(body)),
             ThingKind::Credential => owner(&mut document, name, |consumer| consumer.credentials.extend(read(body))),
-            ThingKind::Subscription => owner(&mut document, name, |consumer| consumer.subscriptions.extend(read(body))),
+            ThingKind::Subscription => owner(&mut document, name, |consumer| {
+                consumer.subscriptions.extend(read(body))
+            }),
         }
     }
     for product in &mut document.products {
@@ -229,12 +322,17 @@ pub(crate) fn export(stored: &Stored) -> config::Document {
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: Json) -> Option<T> {
-    serde_json::from_value(body).inspect_err(|error| tracing::error!(%error, "a stored object cannot be read")).ok()
+    serde_json::from_value(body)
+        .inspect_err(|error| tracing::error!(%error, "a stored object cannot be read"))
+        .ok()
 }
 
 fn owner(document: &mut config::Document, name: &str, change: impl FnOnce(&mut config::Consumer)) {
     let parent = split(name).map_or("", |(parent, _)| parent);
-    let found = document.consumers.iter_mut().find(|consumer| within(&consumer.account, &consumer.name) == parent);
+    let found = document
+        .consumers
+        .iter_mut()
+        .find(|consumer| within(&consumer.account, &consumer.name) == parent);
     if let Some(consumer) = found {
         change(consumer);
     }

@@ -62,8 +62,8 @@ pub(crate) async fn apply(app: &App, actor: Actor, wish: Apply) -> Result<Applie
     let mut wanted = thing::flatten(&wish.document).map_err(invalid)?;
     let mut tx = app.change(actor, Scope::All).await?;
     let reader = Reader { store: &app.store, master_key: &app.master_key };
-    let with = !wish.document.accounts.is_empty() || !wish.document.consumers.is_empty() || wish.prune == Prune::Files;
-    let stored = reader.read(&mut tx, if with { Customers::With } else { Customers::Without }).await?;
+    let concerned = !wish.document.accounts.is_empty() || !wish.document.consumers.is_empty() || wish.prune == Prune::Files;
+    let stored = reader.read(&mut tx, if concerned { Customers::With } else { Customers::Without }).await?;
     complete(&mut wanted, &stored, &reader.settings().await?);
     let changes = plan::plan(&stored, &wanted, wish.prune);
     let mut faults = check::check(&wish.document, &export(&after(&stored, &wanted, &changes)));

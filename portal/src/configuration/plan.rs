@@ -36,7 +36,12 @@ pub(crate) fn plan(stored: &Stored, wanted: &Wanted, prune: Prune) -> ChangeSet 
         match stored.get(key) {
             None => items.push(item(key, Action::Create, (None, Some(thing)), 0)),
             Some(held) if differs(key.0, &held.thing, thing) => {
-                items.push(item(key, Action::Update, (Some(&held.thing), Some(thing)), held.subscribers));
+                items.push(item(
+                    key,
+                    Action::Update,
+                    (Some(&held.thing), Some(thing)),
+                    held.subscribers,
+                ));
             }
             Some(_) => {}
         }
@@ -53,11 +58,19 @@ fn removals(stored: &Stored, wanted: &Wanted, prune: Prune) -> Vec<Item> {
             gone.insert(key.clone());
         }
     }
-    let items = stored.iter().rev().filter(|(key, _)| gone.contains(*key)).map(|(key, held)| {
-        let is_sold = matches!(key.0, ThingKind::Product | ThingKind::Plan);
-        let action = if is_sold && held.subscribers > 0 { Action::Archive } else { Action::Delete };
-        item(key, action, (Some(&held.thing), None), held.subscribers)
-    });
+    let items = stored
+        .iter()
+        .rev()
+        .filter(|(key, _)| gone.contains(*key))
+        .map(|(key, held)| {
+            let is_sold = matches!(key.0, ThingKind::Product | ThingKind::Plan);
+            let action = if is_sold && held.subscribers > 0 {
+                Action::Archive
+            } else {
+                Action::Delete
+            };
+            item(key, action, (Some(&held.thing), None), held.subscribers)
+        });
     items.collect()
 }
 
@@ -117,7 +130,12 @@ mod tests {
     }
 
     fn stored(wanted: Wanted, origin: Origin) -> Stored {
-        let held = |thing| Held { id: String::new(), origin, thing, subscribers: 2 };
+        let held = |thing| Held {
+            id: String::new(),
+            origin,
+            thing,
+            subscribers: 2,
+        };
         wanted.into_iter().map(|(key, thing)| (key, held(thing))).collect()
     }
 
@@ -130,7 +148,11 @@ mod tests {
     }
 
     fn actions(changes: &ChangeSet) -> Vec<(Action, &str)> {
-        changes.items.iter().map(|item| (item.action, item.name.as_str())).collect()
+        changes
+            .items
+            .iter()
+            .map(|item| (item.action, item.name.as_str()))
+            .collect()
     }
 
     #[test]
@@ -143,7 +165,11 @@ mod tests {
     #[test]
     fn things_are_made_in_the_order_in_which_they_refer_to_each_other() {
         let changes = plan(&Stored::new(), &petstore("s"), Prune::Nothing);
-        let names: Vec<_> = changes.items.iter().map(|item| (item.kind, item.name.as_str())).collect();
+        let names: Vec<_> = changes
+            .items
+            .iter()
+            .map(|item| (item.kind, item.name.as_str()))
+            .collect();
         assert_eq!(
             names,
             [
@@ -170,12 +196,21 @@ mod tests {
             ]
         );
         assert!(plan(&stored(petstore("s"), Origin::Api), &nothing, Prune::Files).is_empty());
-        assert_eq!(plan(&stored(petstore("s"), Origin::Api), &nothing, Prune::Configuration).items.len(), 4);
+        assert_eq!(
+            plan(&stored(petstore("s"), Origin::Api), &nothing, Prune::Configuration)
+                .items
+                .len(),
+            4
+        );
     }
 
     #[test]
     fn no_secret_is_ever_shown() {
-        let changes = plan(&stored(petstore("old-secret"), Origin::File), &petstore("new-secret"), Prune::Nothing);
+        let changes = plan(
+            &stored(petstore("old-secret"), Origin::File),
+            &petstore("new-secret"),
+            Prune::Nothing,
+        );
         assert_eq!(actions(&changes), [(Action::Update, "petstore")]);
         let text = serde_json::to_string(&changes).unwrap() + &format!("{changes:?}");
         assert!(!text.contains("old-secret") && !text.contains("new-secret"));
@@ -184,7 +219,9 @@ mod tests {
     #[test]
     fn a_secret_that_is_not_written_stays() {
         let mut without = petstore("s");
-        without.values_mut().for_each(|thing| thing.secret = None);
+        for thing in without.values_mut() {
+            thing.secret = None;
+        }
         assert!(plan(&stored(petstore("s"), Origin::File), &without, Prune::Files).is_empty());
     }
 }

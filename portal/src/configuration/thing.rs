@@ -43,7 +43,9 @@ pub(crate) struct Thing {
 
 impl fmt::Debug for Thing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Thing").field("body", &self.body).finish_non_exhaustive()
+        f.debug_struct("Thing")
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,19 +77,35 @@ pub(crate) type Misfit = (String, String);
 pub(crate) fn flatten(document: &Document) -> Result<Wanted, Misfit> {
     let mut flat = Flat(Wanted::new());
     if document.settings != Settings::default() {
-        flat.add((ThingKind::Settings, String::new()), thing(&document.settings, 0), "/settings")?;
+        flat.add(
+            (ThingKind::Settings, String::new()),
+            thing(&document.settings, 0),
+            "/settings",
+        )?;
     }
     for (index, meter) in document.meters.iter().enumerate() {
-        flat.add((ThingKind::Meter, meter.name.clone()), thing(meter, 0), &format!("/meters/{index}"))?;
+        flat.add(
+            (ThingKind::Meter, meter.name.clone()),
+            thing(meter, 0),
+            &format!("/meters/{index}"),
+        )?;
     }
     for (index, api) in document.apis.iter().enumerate() {
-        flat.add((ThingKind::Api, api.name.clone()), api_thing(api.clone()), &format!("/apis/{index}"))?;
+        flat.add(
+            (ThingKind::Api, api.name.clone()),
+            api_thing(api.clone()),
+            &format!("/apis/{index}"),
+        )?;
     }
     for (index, product) in document.products.iter().enumerate() {
         flat.product(product, &format!("/products/{index}"))?;
     }
     for (index, account) in document.accounts.iter().enumerate() {
-        flat.add((ThingKind::Account, account.name.clone()), thing(account, 0), &format!("/accounts/{index}"))?;
+        flat.add(
+            (ThingKind::Account, account.name.clone()),
+            thing(account, 0),
+            &format!("/accounts/{index}"),
+        )?;
     }
     for (index, consumer) in document.consumers.iter().enumerate() {
         flat.consumer(consumer, &format!("/consumers/{index}"))?;
@@ -102,12 +120,18 @@ impl Flat {
         let name = key.1.replace(WITHIN, "/");
         match self.0.insert(key, thing) {
             None => Ok(()),
-            Some(_) => Err((pointer.to_owned(), format!("`{name}` stands twice: give each a name of its own"))),
+            Some(_) => Err((
+                pointer.to_owned(),
+                format!("`{name}` stands twice: give each a name of its own"),
+            )),
         }
     }
 
     fn product(&mut self, product: &Product, pointer: &str) -> Result<(), Misfit> {
-        let bare = Product { plans: Vec::new(), ..product.clone() };
+        let bare = Product {
+            plans: Vec::new(),
+            ..product.clone()
+        };
         self.add((ThingKind::Product, product.name.clone()), thing(&bare, 0), pointer)?;
         for (index, plan) in product.plans.iter().enumerate() {
             let position = u32::try_from(index).unwrap_or(u32::MAX);
@@ -119,7 +143,11 @@ impl Flat {
 
     fn consumer(&mut self, consumer: &Consumer, pointer: &str) -> Result<(), Misfit> {
         let name = within(&consumer.account, &consumer.name);
-        let bare = Consumer { subscriptions: Vec::new(), credentials: Vec::new(), ..consumer.clone() };
+        let bare = Consumer {
+            subscriptions: Vec::new(),
+            credentials: Vec::new(),
+            ..consumer.clone()
+        };
         self.add((ThingKind::Consumer, name.clone()), thing(&bare, 0), pointer)?;
         for (index, credential) in consumer.credentials.iter().enumerate() {
             let at = format!("{pointer}/credentials/{index}");
@@ -128,7 +156,11 @@ impl Flat {
         }
         for (index, subscription) in consumer.subscriptions.iter().enumerate() {
             let key = (ThingKind::Subscription, within(&name, &subscription.product));
-            self.add(key, subscription_thing(subscription), &format!("{pointer}/subscriptions/{index}"))?;
+            self.add(
+                key,
+                subscription_thing(subscription),
+                &format!("{pointer}/subscriptions/{index}"),
+            )?;
         }
         Ok(())
     }
@@ -136,14 +168,23 @@ impl Flat {
 
 /// Any part of a document as a thing.
 pub(crate) fn thing(part: &impl serde::Serialize, position: u32) -> Thing {
-    Thing { body: serde_json::to_value(part).unwrap_or_default(), description: None, secret: None, position }
+    Thing {
+        body: serde_json::to_value(part).unwrap_or_default(),
+        description: None,
+        secret: None,
+        position,
+    }
 }
 
 /// An API, its description and its secret apart.
 pub(crate) fn api_thing(mut api: Api) -> Thing {
     let description = api.openapi.take();
     let secret = api.upstream.auth.as_mut().and_then(|auth| auth.value.take());
-    Thing { description, secret, ..thing(&api, 0) }
+    Thing {
+        description,
+        secret,
+        ..thing(&api, 0)
+    }
 }
 
 /// A credential by its hash. The secret itself goes no further.
@@ -160,7 +201,10 @@ fn credential_thing(consumer: &str, mut credential: ConsumerCredential) -> Resul
     credential.secret_env = None;
     let hash = credential.hash.ok_or("a credential needs a secret or its hash")?;
     credential.mode = Some(credential.mode.unwrap_or_default());
-    Ok(((ThingKind::Credential, within(consumer, &hash_name(hash))), thing(&credential, 0)))
+    Ok((
+        (ThingKind::Credential, within(consumer, &hash_name(hash))),
+        thing(&credential, 0),
+    ))
 }
 
 /// How a credential is named: by the start of the hash, which tells nothing about the key.
@@ -171,5 +215,11 @@ pub(crate) fn hash_name(hash: domain::key::KeyHash) -> String {
 /// A subscription; an anchor of `start` is the default and is not written.
 pub(crate) fn subscription_thing(subscription: &ConsumerSubscription) -> Thing {
     let anchor = subscription.anchor.clone().filter(|anchor| anchor != "start");
-    thing(&ConsumerSubscription { anchor, ..subscription.clone() }, 0)
+    thing(
+        &ConsumerSubscription {
+            anchor,
+            ..subscription.clone()
+        },
+        0,
+    )
 }

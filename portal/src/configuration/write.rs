@@ -1,14 +1,14 @@
 //! The changes of an apply, written into one control transaction.
 
 use domain::config::{self, ConsumerCredential, ConsumerSubscription, Plan, Settings};
-use domain::ids::{AccountId, ApiId, ConsumerId, CredentialId, MeterId, PlanId, PlanVersionId, ProductId, SubscriptionId};
+use domain::ids::{
+    AccountId, ApiId, ConsumerId, CredentialId, MeterId, PlanId, PlanVersionId, ProductId, SubscriptionId,
+};
 use domain::key::KeyHash;
 use domain::sealed::MasterKey;
 use domain::subscription::{Migrate, Origin, SubscriptionStatus};
 use serde_json::Value as Json;
-use store::{
-    AccountFields, ControlTx, NewConsumer, NewCredential, ObjectFields, ObjectKind, Page, SubscriptionFilter,
-};
+use store::{AccountFields, ControlTx, NewConsumer, NewCredential, ObjectFields, ObjectKind, Page, SubscriptionFilter};
 
 use super::change::{Action, Item, ThingKind};
 use super::thing::{Held, Key, Stored, Thing, Wanted, split};
@@ -82,10 +82,16 @@ impl Writer<'_> {
             None => new_id(kind, self.tx),
         };
         match held {
-            Some(_) => drop(self.tx.update_object(&id, &fields).await?),
+            Some(_) => {
+                self.tx.update_object(&id, &fields).await?;
+            }
             None => drop(self.tx.create_object(&id, &fields).await?),
         }
-        if let Some(secret) = thing.secret.as_ref().filter(|secret| held.is_none_or(|held| held.thing.secret.as_ref() != Some(*secret))) {
+        if let Some(secret) = thing
+            .secret
+            .as_ref()
+            .filter(|secret| held.is_none_or(|held| held.thing.secret.as_ref() != Some(*secret)))
+        {
             self.seal(&id, secret).await?;
         }
         Ok(id)
@@ -94,7 +100,10 @@ impl Writer<'_> {
     async fn seal(&mut self, api: &str, secret: &str) -> Result<(), Problem> {
         let api: ApiId = api.parse().map_err(|_| Problem::internal())?;
         let context = snapshot::source::upstream_auth_context(api);
-        let sealed = self.master_key.seal(&context, secret.as_bytes(), domain::random::bytes()).map_err(|_| Problem::internal())?;
+        let sealed = self
+            .master_key
+            .seal(&context, secret.as_bytes(), domain::random::bytes())
+            .map_err(|_| Problem::internal())?;
         self.tx.put_secret(&context, sealed.to_string().as_bytes()).await?;
         Ok(())
     }
@@ -102,7 +111,9 @@ impl Writer<'_> {
     async fn product_of(&mut self, plan: &str) -> Result<String, Problem> {
         let name = split(plan).map_or("", |(product, _)| product);
         let product = self.tx.object_named(ObjectKind::Product, "", name).await?;
-        product.map(|product| product.id).ok_or_else(|| Problem::missing("product"))
+        product
+            .map(|product| product.id)
+            .ok_or_else(|| Problem::missing("product"))
     }
 
     async fn put_plan(&mut self, key: &Key, thing: &Thing, held: Option<&Held>) -> Result<(), Problem> {
@@ -111,7 +122,10 @@ impl Writer<'_> {
         let plan: Plan = read(&thing.body)?;
         let before = self.tx.latest_plan_version(plan_id).await?;
         let version = PlanVersionId::new(self.tx.now(), App::seed());
-        let published = self.tx.publish_plan_version(version, plan_id, &version_body(&plan)).await?;
+        let published = self
+            .tx
+            .publish_plan_version(version, plan_id, &version_body(&plan))
+            .await?;
         if before.is_some_and(|before| before.id != published.id) {
             migrate(self.tx, plan_id, published.id, plan.migrate).await?;
         }
@@ -132,19 +146,37 @@ impl Writer<'_> {
         };
         match held {
             Some(held) => drop(self.tx.update_account(parse(&held.id)?, &fields).await?),
-            None => drop(self.tx.create_account(AccountId::new(self.tx.now(), App::seed()), &fields).await?),
+            None => drop(
+                self.tx
+                    .create_account(AccountId::new(self.tx.now(), App::seed()), &fields)
+                    .await?,
+            ),
         }
         Ok(())
     }
 
     async fn put_consumer(&mut self, key: &Key, held: Option<&Held>) -> Result<(), Problem> {
-        let Some((account, name)) = split(&key.1).filter(|_| held.is_none()) else { return Ok(()) };
+        let Some((account, name)) = split(&key.1).filter(|_| held.is_none()) else {
+            return Ok(());
+        };
         let account_id = match self.stored.get(&(ThingKind::Account, account.to_owned())) {
             Some(held) => parse(&held.id)?,
-            None => self.tx.file_account(account).await?.map(|account| account.id).ok_or_else(|| Problem::missing("account"))?,
+            None => self
+                .tx
+                .file_account(account)
+                .await?
+                .map(|account| account.id)
+                .ok_or_else(|| Problem::missing("account"))?,
         };
         let id = ConsumerId::new(self.tx.now(), App::seed());
-        self.tx.create_consumer(&NewConsumer { id, account_id, name: name.to_owned(), origin: self.origin }).await?;
+        self.tx
+            .create_consumer(&NewConsumer {
+                id,
+                account_id,
+                name: name.to_owned(),
+                origin: self.origin,
+            })
+            .await?;
         Ok(())
     }
 
@@ -157,15 +189,24 @@ impl Writer<'_> {
         let (account, name) = split(consumer).unwrap_or_default();
         let account_id = match self.stored.get(&(ThingKind::Account, account.to_owned())) {
             Some(held) => parse(&held.id)?,
-            None => self.tx.file_account(account).await?.map(|account| account.id).ok_or_else(|| Problem::missing("account"))?,
+            None => self
+                .tx
+                .file_account(account)
+                .await?
+                .map(|account| account.id)
+                .ok_or_else(|| Problem::missing("account"))?,
         };
         let found = self.tx.file_consumer(account_id, name).await?;
-        found.map(|consumer| consumer.id).ok_or_else(|| Problem::missing("consumer"))
+        found
+            .map(|consumer| consumer.id)
+            .ok_or_else(|| Problem::missing("consumer"))
     }
 
     async fn put_credential(&mut self, key: &Key, thing: &Thing, held: Option<&Held>) -> Result<(), Problem> {
         if held.is_some() {
-            return Err(Problem::conflict("not supported yet: a credential cannot be changed; write another one and remove this"));
+            return Err(Problem::conflict(
+                "not supported yet: a credential cannot be changed; write another one and remove this",
+            ));
         }
         let wanted: ConsumerCredential = read(&thing.body)?;
         let hash: KeyHash = wanted.hash.ok_or_else(Problem::internal)?;
@@ -184,22 +225,41 @@ impl Writer<'_> {
             expires_at: wanted.expires_at,
             origin: self.origin,
         };
-        self.tx.create_credential(&new).await.map(drop).map_err(|error| match error.conflict() {
-            Some(_) => Problem::conflict("this key is in use elsewhere or was revoked; a revoked key never comes back"),
-            None => error.into(),
-        })
+        self.tx
+            .create_credential(&new)
+            .await
+            .map(drop)
+            .map_err(|error| match error.conflict() {
+                Some(_) => {
+                    Problem::conflict("this key is in use elsewhere or was revoked; a revoked key never comes back")
+                }
+                None => error.into(),
+            })
     }
 
     async fn put_subscription(&mut self, key: &Key, thing: &Thing, held: Option<&Held>) -> Result<(), Problem> {
         let wanted: ConsumerSubscription = read(&thing.body)?;
         let (product, plan) = subscribing::named_plan(self.tx, &wanted.product, &wanted.plan).await?;
-        let (Some(product), Some(plan)) = (product, plan) else { return Err(Problem::missing("plan")) };
+        let (Some(product), Some(plan)) = (product, plan) else {
+            return Err(Problem::missing("plan"));
+        };
         let Some(held) = held else {
-            let anchor = wanted.anchor.as_deref().unwrap_or("start").parse().map_err(|error: domain::period::ParseAnchorError| {
-                Problem::invalid(vec![Fault::at("", error.to_string())])
-            })?;
+            let anchor = wanted.anchor.as_deref().unwrap_or("start").parse().map_err(
+                |error: domain::period::ParseAnchorError| Problem::invalid(vec![Fault::at("", error.to_string())]),
+            )?;
             let consumer = self.consumer_of(key).await?;
-            return subscribing::subscribe(self.tx, Wish { consumer, product, plan, anchor, origin: self.origin }).await.map(drop);
+            return subscribing::subscribe(
+                self.tx,
+                Wish {
+                    consumer,
+                    product,
+                    plan,
+                    anchor,
+                    origin: self.origin,
+                },
+            )
+            .await
+            .map(drop);
         };
         let version = self.tx.latest_plan_version(subscribing::id(&plan)?).await?;
         let version = version.ok_or_else(|| Problem::conflict("the plan is not published"))?;
@@ -212,13 +272,17 @@ impl Writer<'_> {
         let now = self.tx.now();
         match key.0 {
             ThingKind::Settings => {}
-            ThingKind::Meter | ThingKind::Api | ThingKind::Product | ThingKind::Plan => drop(self.tx.archive_object(&held.id).await?),
+            ThingKind::Meter | ThingKind::Api | ThingKind::Product | ThingKind::Plan => {
+                self.tx.archive_object(&held.id).await?;
+            }
             ThingKind::Account => self.tx.delete_account(parse(&held.id)?).await?,
             ThingKind::Consumer => self.tx.delete_consumer(parse(&held.id)?).await?,
             ThingKind::Credential => drop(self.tx.revoke_credential(parse(&held.id)?, now).await?),
             ThingKind::Subscription => {
                 let id: SubscriptionId = parse(&held.id)?;
-                self.tx.end_subscription(id, SubscriptionStatus::Cancelled, Some("removed from the files"), now).await?;
+                self.tx
+                    .end_subscription(id, SubscriptionStatus::Cancelled, Some("removed from the files"), now)
+                    .await?;
             }
         }
         Ok(())
@@ -261,18 +325,37 @@ pub(crate) fn version_body(plan: &Plan) -> Json {
 }
 
 /// Puts the live subscribers of a plan on another version of it, or plans to.
-pub(crate) async fn migrate(tx: &mut ControlTx, plan: PlanId, version: PlanVersionId, how: Migrate) -> Result<u64, Problem> {
+pub(crate) async fn migrate(
+    tx: &mut ControlTx,
+    plan: PlanId,
+    version: PlanVersionId,
+    how: Migrate,
+) -> Result<u64, Problem> {
     if how == Migrate::Never {
         return Ok(0);
     }
     let (now, mut moved, mut page) = (tx.now(), 0, Page::first(Page::MAX));
     loop {
-        let filter = SubscriptionFilter { plan: Some(plan), ..SubscriptionFilter::default() };
+        let filter = SubscriptionFilter {
+            plan: Some(plan),
+            ..SubscriptionFilter::default()
+        };
         let some = tx.subscriptions(&filter, &page).await?;
-        let Some(last) = some.last().map(|subscription| subscription.id) else { return Ok(moved) };
-        for subscription in some.into_iter().filter(|one| one.status.is_live() && one.plan_version_id != version) {
-            let end = subscribing::period_at(&subscription, now).map(|period| period.end).filter(|_| how == Migrate::PeriodEnd);
-            let change = store::PendingChange { plan_id: plan, plan_version_id: version, at: end.unwrap_or(now) };
+        let Some(last) = some.last().map(|subscription| subscription.id) else {
+            return Ok(moved);
+        };
+        for subscription in some
+            .into_iter()
+            .filter(|one| one.status.is_live() && one.plan_version_id != version)
+        {
+            let end = subscribing::period_at(&subscription, now)
+                .map(|period| period.end)
+                .filter(|_| how == Migrate::PeriodEnd);
+            let change = store::PendingChange {
+                plan_id: plan,
+                plan_version_id: version,
+                at: end.unwrap_or(now),
+            };
             match end {
                 Some(_) => drop(tx.schedule_change(subscription.id, Some(change)).await?),
                 None => drop(tx.change_plan(subscription.id, change).await?),

@@ -26,7 +26,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = read(request).await?;
-        let value = if bytes.is_empty() { Value::Object(serde_json::Map::new()) } else { value(&bytes)? };
+        let value = if bytes.is_empty() {
+            Value::Object(serde_json::Map::new())
+        } else {
+            value(&bytes)?
+        };
         typed(value).map(Self).map_err(|fault| Problem::invalid(vec![fault]))
     }
 }
@@ -36,19 +40,36 @@ fn value(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 async fn read(request: Request) -> Result<bytes::Bytes, Problem> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_LIMIT, |limit| limit.0);
-    let is_json = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
-    let bytes = axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| too_large(limit))?;
+    let limit = request
+        .extensions()
+        .get::<BodyLimit>()
+        .map_or(DEFAULT_LIMIT, |limit| limit.0);
+    let is_json = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(is_json);
+    let bytes = axum::body::to_bytes(request.into_body(), limit)
+        .await
+        .map_err(|_| too_large(limit))?;
     if bytes.is_empty() || is_json {
         return Ok(bytes);
     }
-    let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not JSON");
+    let problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "The body is not JSON",
+    );
     Err(problem.detail("send `Content-Type: application/json`"))
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", "The body is too large")
-        .detail(format!("the body ends early or is longer than {limit} bytes"))
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "request-too-large",
+        "The body is too large",
+    )
+    .detail(format!("the body ends early or is longer than {limit} bytes"))
 }
 
 fn is_json(media: &str) -> bool {
@@ -64,7 +85,10 @@ pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
         let Some(advice) = nearest::advice(&message) else {
             return Fault::at(pointer, message);
         };
-        if let Some(field) = advice.field.filter(|field| !pointer.ends_with(&format!("/{}", escape(field)))) {
+        if let Some(field) = advice
+            .field
+            .filter(|field| !pointer.ends_with(&format!("/{}", escape(field))))
+        {
             pointer = format!("{pointer}/{}", escape(&field));
         }
         Fault::at(pointer, advice.text)
@@ -76,12 +100,18 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => text.push_str(&format!("/{index}")),
-            Segment::Map { key } => text.push_str(&format!("/{}", escape(key))),
+            Segment::Seq { index } => push(&mut text, &index.to_string()),
+            Segment::Map { key } => push(&mut text, key),
             Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
     text
+}
+
+/// Adds a segment to a JSON pointer.
+pub(crate) fn push(pointer: &mut String, segment: &str) {
+    pointer.push('/');
+    pointer.push_str(&escape(segment));
 }
 
 /// One segment of a JSON pointer.

@@ -66,7 +66,9 @@ fn encode(id: &str) -> String {
 
 fn decode(cursor: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    String::from_utf8(bytes).ok().filter(|text| !text.is_empty() && text.len() <= 200)
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.is_empty() && text.len() <= 200)
 }
 
 #[cfg(test)]
@@ -91,7 +93,14 @@ mod tests {
     #[test]
     fn limits_out_of_range_are_refused() {
         for limit in [0, 1001, u32::MAX] {
-            assert!(Paging { limit: Some(limit), cursor: None }.page().is_err());
+            assert!(
+                Paging {
+                    limit: Some(limit),
+                    cursor: None
+                }
+                .page()
+                .is_err()
+            );
         }
     }
 }

@@ -35,7 +35,11 @@ pub(crate) async fn secure(State(transport): State<Transport>, request: Request,
     for (name, value) in ALWAYS {
         set(headers, name, value);
     }
-    set(headers, "content-security-policy", if is_api { API_POLICY } else { PAGE_POLICY });
+    set(
+        headers,
+        "content-security-policy",
+        if is_api { API_POLICY } else { PAGE_POLICY },
+    );
     if is_api {
         set(headers, "cache-control", "no-store");
     }
@@ -46,5 +50,7 @@ pub(crate) async fn secure(State(transport): State<Transport>, request: Request,
 }
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: &'static str) {
-    headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    headers
+        .entry(HeaderName::from_static(name))
+        .or_insert(HeaderValue::from_static(value));
 }

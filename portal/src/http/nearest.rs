@@ -4,7 +4,9 @@
 ///
 /// `None` when the message is about something else.
 pub(crate) fn advice(message: &str) -> Option<Advice> {
-    let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
+    let rest = message
+        .strip_prefix("unknown field ")
+        .or_else(|| message.strip_prefix("unknown variant "))?;
     let mut names = rest.split('`').skip(1).step_by(2);
     let unknown = names.next()?.to_owned();
     let known: Vec<&str> = names.collect();
@@ -16,7 +18,10 @@ pub(crate) fn advice(message: &str) -> Option<Advice> {
         None if known.is_empty() => format!("unknown {kind} `{unknown}`: nothing may stand here"),
         None => format!("unknown {kind} `{unknown}`: known are {}", known.join(", ")),
     };
-    Some(Advice { text, field: is_field.then_some(unknown) })
+    Some(Advice {
+        text,
+        field: is_field.then_some(unknown),
+    })
 }
 
 /// A message for people.

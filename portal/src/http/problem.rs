@@ -31,12 +31,20 @@ pub(crate) struct Fault {
 impl Fault {
     /// A fault in the body.
     pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), parameter: None, detail: detail.into() }
+        Self {
+            pointer: Some(pointer.into()),
+            parameter: None,
+            detail: detail.into(),
+        }
     }
 
     /// A fault in a parameter.
     pub(crate) fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: None, parameter: Some(name.into()), detail: detail.into() }
+        Self {
+            pointer: None,
+            parameter: Some(name.into()),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -78,7 +86,14 @@ pub(crate) struct ProblemBody {
 impl Problem {
     /// A kind of error: the last part of its type, its title and its status.
     pub(crate) const fn new(status: StatusCode, name: &'static str, title: &'static str) -> Self {
-        Self { name, title, status, detail: None, errors: Vec::new(), id: None }
+        Self {
+            name,
+            title,
+            status,
+            detail: None,
+            errors: Vec::new(),
+            id: None,
+        }
     }
 
     /// 400 with the places that are wrong.
@@ -106,7 +121,11 @@ impl Problem {
 
     /// 500 that tells nothing; the cause is in the log under the request's id.
     pub(crate) const fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed on our side")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed on our side",
+        )
     }
 
     /// Says what happened this time.
@@ -176,7 +195,8 @@ impl From<store::Error> for Problem {
 fn unavailable_or_internal(error: &store::Error) -> Problem {
     match error {
         store::Error::Database(_) | store::Error::Open { .. } => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again").detail("the database does not answer")
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again")
+                .detail("the database does not answer")
         }
         _ => Problem::internal(),
     }
@@ -208,7 +228,9 @@ fn problem_form(mut response: Response, id: &str, wants_page: bool) -> Response 
     parts.headers.insert(CONTENT_TYPE, MEDIA);
     parts.headers.remove("content-length");
     if status == StatusCode::UNAUTHORIZED {
-        parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
+        parts
+            .headers
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         parts.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -223,12 +245,21 @@ fn from_status(status: StatusCode) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(status, "request-too-large", "The body is too large"),
         StatusCode::REQUEST_TIMEOUT => Problem::new(status, "request-timeout", "The request took too long"),
         StatusCode::UNAUTHORIZED => Problem::new(status, "invalid-credentials", "No valid token"),
-        status if status.is_server_error() => Problem { status, ..Problem::internal() },
+        status if status.is_server_error() => Problem {
+            status,
+            ..Problem::internal()
+        },
         _ => Problem::new(status, "request-invalid", "The request is not valid"),
     }
 }
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -18,7 +18,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parse(parts.uri.query().unwrap_or_default()).map(Self).map_err(|fault| Problem::invalid(vec![fault]))
+        parse(parts.uri.query().unwrap_or_default())
+            .map(Self)
+            .map_err(|fault| Problem::invalid(vec![fault]))
     }
 }
 
@@ -27,7 +29,10 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Fault> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode(name)?, decode(value)?);
-        if map.insert(name.clone().into_owned(), Value::String(value.into_owned())).is_some() {
+        if map
+            .insert(name.clone().into_owned(), Value::String(value.into_owned()))
+            .is_some()
+        {
             return Err(Fault::parameter(name, "this parameter stands twice"));
         }
     }
@@ -59,7 +64,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, Fault> {
         };
         bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Fault::parameter(text, "not UTF-8"))
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| Fault::parameter(text, "not UTF-8"))
 }
 
 /// Reads a parameter that is a whole number, a boolean or any other type with a text form.
@@ -70,7 +77,9 @@ where
     D: serde::Deserializer<'de>,
 {
     let text = <Option<String> as serde::Deserialize>::deserialize(deserializer)?;
-    text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+    text.filter(|text| !text.is_empty())
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -89,13 +98,23 @@ mod tests {
     #[test]
     fn parameters_are_read_by_type() {
         let found: Wanted = parse("limit=5&cursor=a%20b").unwrap();
-        assert_eq!(found, Wanted { limit: Some(5), cursor: Some("a b".to_owned()) });
+        assert_eq!(
+            found,
+            Wanted {
+                limit: Some(5),
+                cursor: Some("a b".to_owned())
+            }
+        );
     }
 
     #[test]
     fn faults_name_the_parameter() {
         for (query, name) in [("limit=x", "limit"), ("limit=1&limit=2", "limit"), ("limt=1", "limt")] {
-            assert_eq!(parse::<Wanted>(query).unwrap_err().parameter.as_deref(), Some(name), "{query}");
+            assert_eq!(
+                parse::<Wanted>(query).unwrap_err().parameter.as_deref(),
+                Some(name),
+                "{query}"
+            );
         }
         assert!(parse::<Wanted>("cursor=%zz").is_err());
         assert!(parse::<Wanted>("cursor=%ff").is_err());

@@ -14,7 +14,9 @@ pub(crate) const MAX_DEPTH: usize = 64;
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Fault> {
     let mut path = Path(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = Strict(&mut path).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let parsed = Strict(&mut path)
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| Fault::at(path.pointer(), error.to_string()))
 }
 
@@ -23,7 +25,11 @@ struct Path(Vec<String>);
 
 impl Path {
     fn pointer(&self) -> String {
-        self.0.iter().map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1"))).collect()
+        let mut pointer = String::new();
+        for segment in &self.0 {
+            super::body::push(&mut pointer, segment);
+        }
+        pointer
     }
 }
 
@@ -119,7 +125,12 @@ mod tests {
     fn nesting_ends_at_the_limit() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
-        assert!(parse(nested(MAX_DEPTH + 2).as_bytes()).unwrap_err().detail.contains("nested deeper"));
+        assert!(
+            parse(nested(MAX_DEPTH + 2).as_bytes())
+                .unwrap_err()
+                .detail
+                .contains("nested deeper")
+        );
         assert!(parse("[".repeat(100_000).as_bytes()).is_err());
     }
 

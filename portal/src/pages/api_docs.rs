@@ -56,7 +56,11 @@ pub(crate) async fn show() -> Response {
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
@@ -75,11 +79,18 @@ fn read(document: &Value) -> Page {
             let operation = read_operation(document, (path, method), operation);
             match groups.iter_mut().find(|group| group.name == tag) {
                 Some(group) => group.operations.push(operation),
-                None => groups.push(Group { name: tag, operations: vec![operation] }),
+                None => groups.push(Group {
+                    name: tag,
+                    operations: vec![operation],
+                }),
             }
         }
     }
-    Page { title: text(document, "/info/title"), about: text(document, "/info/description"), groups }
+    Page {
+        title: text(document, "/info/title"),
+        about: text(document, "/info/description"),
+        groups,
+    }
 }
 
 fn read_operation(document: &Value, (path, method): (&str, &str), operation: &Value) -> Operation {
@@ -88,8 +99,10 @@ fn read_operation(document: &Value, (path, method): (&str, &str), operation: &Va
         place: text(parameter, "/in"),
         text: text(parameter, "/description"),
     });
-    let answers = map(operation, "/responses")
-        .map(|(status, answer)| Answer { status: status.clone(), text: text(answer, "/description") });
+    let answers = map(operation, "/responses").map(|(status, answer)| Answer {
+        status: status.clone(),
+        text: text(answer, "/description"),
+    });
     Operation {
         id: text(operation, "/operationId"),
         summary: text(operation, "/summary"),
@@ -106,7 +119,10 @@ fn read_operation(document: &Value, (path, method): (&str, &str), operation: &Va
 /// The fields of the body's schema, one level deep.
 fn fields(document: &Value, operation: &Value) -> Vec<Field> {
     let reference = text(operation, "/requestBody/content/application~1json/schema/$ref");
-    let Some(schema) = document.pointer(reference.trim_start_matches('#')).filter(|_| !reference.is_empty()) else {
+    let Some(schema) = document
+        .pointer(reference.trim_start_matches('#'))
+        .filter(|_| !reference.is_empty())
+    else {
         return Vec::new();
     };
     let required: Vec<&str> = list(schema, "/required").filter_map(Value::as_str).collect();
@@ -122,7 +138,12 @@ fn fields(document: &Value, operation: &Value) -> Vec<Field> {
 fn kind(schema: &Value) -> String {
     match schema.get("type") {
         Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|kind| *kind != "null")
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => "object".to_owned(),
     }
 }

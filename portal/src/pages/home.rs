@@ -47,21 +47,46 @@ pub(crate) async fn show(State(app): State<App>) -> Response {
 async fn gather(app: &App) -> Result<Page, Problem> {
     let objects = app.store.objects(None).await?;
     let mut products = Vec::new();
-    for object in objects.iter().filter(|object| object.fields.kind == ObjectKind::Product) {
+    for object in objects
+        .iter()
+        .filter(|object| object.fields.kind == ObjectKind::Product)
+    {
         let product: Product = body(object)?;
         if product.visibility != Visibility::Public {
             continue;
         }
         let mut plans = Vec::new();
-        for plan in objects.iter().filter(|plan| plan.fields.kind == ObjectKind::Plan && plan.fields.parent == object.id) {
+        for plan in objects
+            .iter()
+            .filter(|plan| plan.fields.kind == ObjectKind::Plan && plan.fields.parent == object.id)
+        {
             let plan: Plan = body(plan)?;
-            plans.push(ShownPlan { price: price(&plan), title: plan.title.unwrap_or(plan.name) });
+            plans.push(ShownPlan {
+                price: price(&plan),
+                title: plan.title.unwrap_or(plan.name),
+            });
         }
-        let summary = product.description.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
-        products.push(Shown { title: product.title.unwrap_or(product.name), summary, apis: product.apis, plans });
+        let summary = product
+            .description
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        products.push(Shown {
+            title: product.title.unwrap_or(product.name),
+            summary,
+            apis: product.apis,
+            plans,
+        });
     }
     let settings = configuration::settings(app).await?;
-    let seller = settings.branding.get("name").and_then(|name| name.as_str()).unwrap_or("Tollgate").to_owned();
+    let seller = settings
+        .branding
+        .get("name")
+        .and_then(|name| name.as_str())
+        .unwrap_or("Tollgate")
+        .to_owned();
     let (revision, published) = (app.store.revision().await?, app.publisher.published());
     let is_current = published >= revision;
     Ok(Page {
@@ -76,7 +101,9 @@ async fn gather(app: &App) -> Result<Page, Problem> {
 }
 
 fn price(plan: &Plan) -> String {
-    let Some(price) = &plan.price else { return "free".to_owned() };
+    let Some(price) = &plan.price else {
+        return "free".to_owned();
+    };
     match &price.recurring {
         Some(recurring) => format!("{} {} every {}", recurring.amount, price.currency, recurring.every),
         None if price.usage.is_empty() => "free".to_owned(),

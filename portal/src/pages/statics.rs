@@ -23,7 +23,9 @@ pub(crate) async fn icons() -> Response {
 }
 
 fn file(media: &'static str, text: &'static str) -> Response {
-    let headers =
-        [(CONTENT_TYPE, HeaderValue::from_static(media)), (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"))];
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(media)),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+    ];
     (headers, text).into_response()
 }

@@ -64,7 +64,13 @@ fn operations(document: &[u8]) -> Vec<OperationRecord> {
     let root: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
     let described = description::openapi::read(&root).operations.into_iter();
     let routes = described.filter(|operation| operation.shares_route_of.is_none());
-    routes.map(|operation| OperationRecord { key: operation.key, method: operation.method, path_key: operation.path_key }).collect()
+    routes
+        .map(|operation| OperationRecord {
+            key: operation.key,
+            method: operation.method,
+            path_key: operation.path_key,
+        })
+        .collect()
 }
 
 /// The rows of the configuration in force.
@@ -80,10 +86,16 @@ pub(crate) async fn catalog(tx: &mut ControlTx, cache: &Operations) -> Result<Ca
         rows.insert(object.id.clone(), Change::UpsertApi(Box::new(record)));
     }
     for object in objects.iter().filter(|object| object.fields.kind == ObjectKind::Meter) {
-        let record = MeterRecord { id: id(object)?, spec: body(object)? };
+        let record = MeterRecord {
+            id: id(object)?,
+            spec: body(object)?,
+        };
         rows.insert(object.id.clone(), Change::UpsertMeter(record));
     }
-    for object in objects.iter().filter(|object| object.fields.kind == ObjectKind::Product) {
+    for object in objects
+        .iter()
+        .filter(|object| object.fields.kind == ObjectKind::Product)
+    {
         rows.insert(object.id.clone(), Change::UpsertProduct(product(object, &apis)?));
     }
     for version in tx.plan_versions_in_use().await? {
@@ -108,7 +120,12 @@ async fn api(tx: &mut ControlTx, cache: &Operations, object: &Object) -> Result<
         Some(_) => sealed(tx, id).await?,
         None => None,
     };
-    Ok(ApiRecord { id, spec, operations, upstream_auth })
+    Ok(ApiRecord {
+        id,
+        spec,
+        operations,
+        upstream_auth,
+    })
 }
 
 async fn sealed(tx: &mut ControlTx, api: ApiId) -> Result<Option<Sealed>, Error> {
@@ -119,17 +136,31 @@ async fn sealed(tx: &mut ControlTx, api: ApiId) -> Result<Option<Sealed>, Error>
 fn product(object: &Object, apis: &HashMap<String, ApiId>) -> Result<ProductRecord, Error> {
     let spec: config::Product = body(object)?;
     let own = spec.apis.iter().filter_map(|name| apis.get(name).copied()).collect();
-    Ok(ProductRecord { id: id(object)?, name: spec.name, apis: own, priority: spec.priority })
+    Ok(ProductRecord {
+        id: id(object)?,
+        name: spec.name,
+        apis: own,
+        priority: spec.priority,
+    })
 }
 
 /// Adds a version, and the product of an archived plan that still has subscribers.
-async fn plan_version(tx: &mut ControlTx, version: &PlanVersion, (rows, apis): (&mut Catalog, &HashMap<String, ApiId>)) -> Result<(), Error> {
-    let Some(plan) = tx.object(&version.plan_id.to_string()).await? else { return Ok(()) };
-    let Some(parent) = tx.object(&plan.fields.parent).await? else { return Ok(()) };
+async fn plan_version(
+    tx: &mut ControlTx,
+    version: &PlanVersion,
+    (rows, apis): (&mut Catalog, &HashMap<String, ApiId>),
+) -> Result<(), Error> {
+    let Some(plan) = tx.object(&version.plan_id.to_string()).await? else {
+        return Ok(());
+    };
+    let Some(parent) = tx.object(&plan.fields.parent).await? else {
+        return Ok(());
+    };
     if !rows.contains_key(&parent.id) {
         rows.insert(parent.id.clone(), Change::UpsertProduct(product(&parent, apis)?));
     }
-    let body: Plan = serde_json::from_value(version.body.clone()).map_err(|_| Error::Unreadable(version.id.to_string()))?;
+    let body: Plan =
+        serde_json::from_value(version.body.clone()).map_err(|_| Error::Unreadable(version.id.to_string()))?;
     let product: ProductId = id(&parent)?;
     let record = PlanVersionRecord {
         id: version.id,
@@ -151,12 +182,19 @@ async fn anonymous_plan(
     tx: &mut ControlTx,
 ) -> Result<Option<AnonymousRecord>, Error> {
     let named = |kind: ObjectKind, parent: &str, name: &str| {
-        objects.iter().find(|object| object.fields.kind == kind && object.fields.parent == parent && object.fields.name == name)
+        objects
+            .iter()
+            .find(|object| object.fields.kind == kind && object.fields.parent == parent && object.fields.name == name)
     };
-    let plan = named(ObjectKind::Product, "", &wanted.product).and_then(|product| named(ObjectKind::Plan, &product.id, &wanted.plan));
+    let plan = named(ObjectKind::Product, "", &wanted.product)
+        .and_then(|product| named(ObjectKind::Plan, &product.id, &wanted.plan));
     let Some(plan) = plan else { return Ok(None) };
     let version = tx.latest_plan_version(id(plan)?).await?;
-    Ok(version.map(|version| AnonymousRecord { api, plan_version: version.id, by: wanted.by }))
+    Ok(version.map(|version| AnonymousRecord {
+        api,
+        plan_version: version.id,
+        by: wanted.by,
+    }))
 }
 
 fn id<T: std::str::FromStr>(object: &Object) -> Result<T, Error> {
@@ -169,8 +207,14 @@ fn body<T: serde::de::DeserializeOwned>(object: &Object) -> Result<T, Error> {
 
 /// The changes from one catalog to another.
 pub(crate) fn difference(old: &Catalog, new: &Catalog) -> Vec<Change> {
-    let changed = new.iter().filter(|(key, row)| old.get(*key) != Some(row)).map(|(_, row)| row.clone());
-    let gone = old.iter().filter(|(key, _)| !new.contains_key(*key)).filter_map(|(_, row)| removal(row));
+    let changed = new
+        .iter()
+        .filter(|(key, row)| old.get(*key) != Some(row))
+        .map(|(_, row)| row.clone());
+    let gone = old
+        .iter()
+        .filter(|(key, _)| !new.contains_key(*key))
+        .filter_map(|(_, row)| removal(row));
     changed.chain(gone).collect()
 }
 

@@ -23,14 +23,22 @@ pub(super) fn products(catalog: &Catalog) -> BTreeMap<String, ProductId> {
 }
 
 /// The consumers and keys that were touched.
-pub(super) async fn some(app: &App, tx: &mut ControlTx, touched: &Touched, catalog: &Catalog) -> Result<Vec<Change>, Error> {
+pub(super) async fn some(
+    app: &App,
+    tx: &mut ControlTx,
+    touched: &Touched,
+    catalog: &Catalog,
+) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
     for id in &touched.consumers {
         let consumer = tx.consumer(*id).await?.filter(|consumer| consumer.deleted_at.is_none());
         changes.push(match consumer {
             None => Change::RemoveConsumer(*id),
             Some(consumer) => {
-                let filter = SubscriptionFilter { consumer: Some(*id), ..SubscriptionFilter::default() };
+                let filter = SubscriptionFilter {
+                    consumer: Some(*id),
+                    ..SubscriptionFilter::default()
+                };
                 let subscriptions = tx.subscriptions(&filter, &Page::first(Page::MAX)).await?;
                 let ordinals = tx.segment_ordinals(Some(*id)).await?;
                 Change::UpsertConsumer(record(&consumer, &subscriptions, &ordinals)?)
@@ -40,7 +48,9 @@ pub(super) async fn some(app: &App, tx: &mut ControlTx, touched: &Touched, catal
     let (products, now) = (products(catalog), app.clock.now());
     for id in &touched.credentials {
         let live = tx.credential(*id).await?.filter(|credential| is_live(credential, now));
-        changes.push(live.map_or(Change::RemoveKey(*id), |credential| Change::UpsertKey(key(&credential, &products))));
+        changes.push(live.map_or(Change::RemoveKey(*id), |credential| {
+            Change::UpsertKey(key(&credential, &products))
+        }));
     }
     Ok(changes)
 }
@@ -51,9 +61,14 @@ pub(super) async fn all(app: &App, held: &mut ControlTx, catalog: &Catalog) -> R
     let mut page = Page::first(Page::MAX);
     loop {
         let some = app.store.live_subscriptions(&page).await?;
-        let Some(last) = some.last().map(|subscription| subscription.id) else { break };
+        let Some(last) = some.last().map(|subscription| subscription.id) else {
+            break;
+        };
         for subscription in some {
-            subscriptions.entry(subscription.consumer_id).or_default().push(subscription);
+            subscriptions
+                .entry(subscription.consumer_id)
+                .or_default()
+                .push(subscription);
         }
         page = Page::first(Page::MAX).continued(last);
     }
@@ -62,7 +77,9 @@ pub(super) async fn all(app: &App, held: &mut ControlTx, catalog: &Catalog) -> R
     let mut page = Page::first(Page::MAX);
     loop {
         let some = app.store.consumers(Scope::All, None, &page).await?;
-        let Some(last) = some.last().map(|consumer| consumer.id) else { break };
+        let Some(last) = some.last().map(|consumer| consumer.id) else {
+            break;
+        };
         for consumer in &some {
             let own = subscriptions.get(&consumer.id).map(Vec::as_slice).unwrap_or_default();
             changes.push(Change::UpsertConsumer(record(consumer, own, &ordinals)?));
@@ -73,8 +90,13 @@ pub(super) async fn all(app: &App, held: &mut ControlTx, catalog: &Catalog) -> R
     let mut page = Page::first(Page::MAX);
     loop {
         let some = app.store.live_credentials(now, &page).await?;
-        let Some(last) = some.last().map(|credential| credential.id) else { return Ok(changes) };
-        changes.extend(some.iter().map(|credential| Change::UpsertKey(key(credential, &products))));
+        let Some(last) = some.last().map(|credential| credential.id) else {
+            return Ok(changes);
+        };
+        changes.extend(
+            some.iter()
+                .map(|credential| Change::UpsertKey(key(credential, &products))),
+        );
         page = Page::first(Page::MAX).continued(last);
     }
 }
@@ -83,7 +105,9 @@ pub(super) async fn all(app: &App, held: &mut ControlTx, catalog: &Catalog) -> R
 type Ordinals = HashMap<SubscriptionId, u32>;
 
 fn record(consumer: &Consumer, subscriptions: &[Subscription], ordinals: &Ordinals) -> Result<ConsumerRecord, Error> {
-    let live = subscriptions.iter().filter(|subscription| subscription.status.is_live());
+    let live = subscriptions
+        .iter()
+        .filter(|subscription| subscription.status.is_live());
     let subscriptions = live
         .map(|subscription| {
             Ok(SubscriptionRecord {
@@ -111,10 +135,16 @@ fn cycle(subscription: &Subscription) -> Option<CycleRecord> {
     let zone: domain::period::Zone = subscription.zone.parse().ok()?;
     let every = subscription.every.parse().ok()?;
     let anchor = match &subscription.anchor_local {
-        Some(local) => Anchor { local: local.parse().ok()?, zone },
+        Some(local) => Anchor {
+            local: local.parse().ok()?,
+            zone,
+        },
         None => Anchor::at(subscription.created_at, zone),
     };
-    Some(CycleRecord { schedule: Schedule::new(anchor, every), fixed: Vec::new() })
+    Some(CycleRecord {
+        schedule: Schedule::new(anchor, every),
+        fixed: Vec::new(),
+    })
 }
 
 fn is_live(credential: &Credential, now: Timestamp) -> bool {
@@ -130,7 +160,11 @@ fn key(credential: &Credential, products: &BTreeMap<String, ProductId>) -> KeyRe
         hash: credential.hash,
         mode: credential.mode,
         consumer: credential.consumer_id,
-        products: credential.products.iter().map(|name| products.get(name).copied().unwrap_or(none)).collect(),
+        products: credential
+            .products
+            .iter()
+            .map(|name| products.get(name).copied().unwrap_or(none))
+            .collect(),
         expires_at: ends.into_iter().flatten().min(),
         revoked: false,
     }

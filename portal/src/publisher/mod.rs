@@ -118,22 +118,18 @@ impl Worker {
             None => None,
         };
         let cache = &self.app.publisher.0.operations;
-        match (&self.known, touched) {
-            (Some(known), Some(touched)) => {
-                let catalog = if touched.catalog { catalog::catalog(tx, cache).await? } else { known.clone() };
-                // Keys name products by their ids: other products mean other keys.
-                if customers::products(known) == customers::products(&catalog) {
-                    let mut changes = catalog::difference(known, &catalog);
-                    changes.extend(customers::some(&self.app, tx, &touched, &catalog).await?);
-                    return Ok(Collected { changes, catalog, revision, whole: false });
-                }
-                self.everything(tx, catalog, revision).await
-            }
-            _ => {
-                let catalog = catalog::catalog(tx, cache).await?;
-                self.everything(tx, catalog, revision).await
-            }
+        let (Some(known), Some(touched)) = (&self.known, touched) else {
+            let catalog = catalog::catalog(tx, cache).await?;
+            return self.everything(tx, catalog, revision).await;
+        };
+        let catalog = if touched.catalog { catalog::catalog(tx, cache).await? } else { known.clone() };
+        // Keys name products by their ids: other products mean other keys.
+        if customers::products(known) != customers::products(&catalog) {
+            return self.everything(tx, catalog, revision).await;
         }
+        let mut changes = catalog::difference(known, &catalog);
+        changes.extend(customers::some(&self.app, tx, &touched, &catalog).await?);
+        Ok(Collected { changes, catalog, revision, whole: false })
     }
 
     async fn everything(&self, tx: &mut ControlTx, catalog: Catalog, revision: i64) -> Result<Collected, Error> {

@@ -1,5 +1,7 @@
 //! The portal through its socket: a real server on SQLite, real requests.
 
+#![expect(clippy::unwrap_used, reason = "a test crate: its helpers unwrap as its tests do")]
+
 mod configuration;
 mod customers;
 mod hostile;

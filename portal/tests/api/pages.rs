@@ -13,7 +13,10 @@ use crate::support::{START, Server, petstore};
 fn the_committed_document_is_the_one_that_the_table_makes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/admin.json");
     let committed = std::fs::read_to_string(path).unwrap();
-    assert!(committed == openapi_document(), "openapi/admin.json is old: cargo run -p tollgate-portal --example openapi > openapi/admin.json");
+    assert!(
+        committed == openapi_document(),
+        "openapi/admin.json is old: cargo run -p tollgate-portal --example openapi > openapi/admin.json"
+    );
 }
 
 #[tokio::test]
@@ -24,7 +27,10 @@ async fn the_start_page_lists_what_runs_and_escapes_it() {
     assert!(empty.text.contains("Nothing is published yet"));
     let mut document = petstore();
     document["products"][0]["title"] = json!("<script>alert(1)</script>");
-    document["products"].as_array_mut().unwrap().push(json!({"name": "backroom", "apis": ["petstore"], "visibility": "unlisted"}));
+    document["products"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "backroom", "apis": ["petstore"], "visibility": "unlisted"}));
     server.apply(document).await.expect(200);
     let page = server.send(None, "GET /", &[], None).await;
     assert!(page.text.contains("pro: 49.00 USD every month"), "{}", page.text);
@@ -34,7 +40,10 @@ async fn the_start_page_lists_what_runs_and_escapes_it() {
 #[tokio::test]
 async fn documents_are_public_and_the_style_sheet_is_there() {
     let server = Server::start().await;
-    let document = server.send(None, "GET /api/v1/openapi.json", &[], None).await.expect(200);
+    let document = server
+        .send(None, "GET /api/v1/openapi.json", &[], None)
+        .await
+        .expect(200);
     assert_eq!(document["openapi"], "3.1.0");
     let docs = server.send(None, "GET /api/docs", &[], None).await;
     assert!(docs.status == 200 && docs.text.contains("POST /api/v1/subscriptions/{id}/change"));
@@ -45,8 +54,13 @@ async fn documents_are_public_and_the_style_sheet_is_there() {
 #[tokio::test]
 async fn the_test_clock_never_goes_back() {
     let server = Server::start().await;
-    let back = server.post("/test-clock/advance", json!({"to": "2020-01-01T00:00:00Z"})).await;
-    assert_eq!((back.status, &back.json()["errors"][0]["pointer"]), (400, &json!("/to")));
+    let back = server
+        .post("/test-clock/advance", json!({"to": "2020-01-01T00:00:00Z"}))
+        .await;
+    assert_eq!(
+        (back.status, &back.json()["errors"][0]["pointer"]),
+        (400, &json!("/to"))
+    );
 }
 
 #[tokio::test]
@@ -61,7 +75,9 @@ async fn a_stopped_server_finishes_and_leaves_its_address() {
 #[tokio::test]
 async fn the_first_admin_is_generated_once() {
     let data = tempfile::tempdir().unwrap();
-    let store = Store::open(&Location::Directory(data.path().join("data"))).await.unwrap();
+    let store = Store::open(&Location::Directory(data.path().join("data")))
+        .await
+        .unwrap();
     let clock = Clock::frozen(START);
     store.migrate(clock.now()).await.unwrap();
     let first = ensure_first_admin(&store, &clock, AdminWish::default()).await.unwrap();
@@ -70,10 +86,16 @@ async fn the_first_admin_is_generated_once() {
     assert!(!format!("{first:?}").contains(&token));
     let again = ensure_first_admin(&store, &clock, AdminWish::default()).await.unwrap();
     assert!(again.token.is_none() && again.password.is_none());
-    let given = AdminWish { token: Some("tgt_a_token_of_the_operator".to_owned()), ..AdminWish::default() };
+    let given = AdminWish {
+        token: Some("tgt_a_token_of_the_operator".to_owned()),
+        ..AdminWish::default()
+    };
     assert!(ensure_first_admin(&store, &clock, given).await.unwrap().token.is_none());
     let hash = domain::key::hash(b"tgt_a_token_of_the_operator");
     assert!(store.valid_token(hash, clock.now()).await.unwrap().is_some());
-    let weak = AdminWish { token: Some("admin".to_owned()), ..AdminWish::default() };
+    let weak = AdminWish {
+        token: Some("admin".to_owned()),
+        ..AdminWish::default()
+    };
     assert!(ensure_first_admin(&store, &clock, weak).await.is_err());
 }

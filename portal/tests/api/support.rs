@@ -37,16 +37,29 @@ impl Reply {
 
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+        lines
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
     }
 
     /// The last part of the problem's type.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(self.header("content-type").as_deref(), Some("application/problem+json"), "{} {}", self.head, self.text);
+        assert_eq!(
+            self.header("content-type").as_deref(),
+            Some("application/problem+json"),
+            "{} {}",
+            self.head,
+            self.text
+        );
         let body = self.json();
         assert_eq!(body["status"], self.status);
         assert!(body["title"].is_string() && body["instance"].as_str().unwrap().starts_with("urn:tollgate:request:"));
-        body["type"].as_str().unwrap().strip_prefix("https://tollgate.dev/problems/").unwrap().to_owned()
+        body["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("https://tollgate.dev/problems/")
+            .unwrap()
+            .to_owned()
     }
 
     #[track_caller]
@@ -63,13 +76,21 @@ impl Server {
 
     pub(crate) async fn with(hooks: Hooks) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let store = Store::open(&Location::Directory(data.path().join("data"))).await.unwrap();
+        let store = Store::open(&Location::Directory(data.path().join("data")))
+            .await
+            .unwrap();
         let clock = Clock::frozen(START);
         store.migrate(clock.now()).await.unwrap();
         let admin = "tgt_admin_token_of_the_tests".to_owned();
-        let wish = AdminWish { token: Some(admin.clone()), password: Some("correct horse".to_owned()), ..AdminWish::default() };
+        let wish = AdminWish {
+            token: Some(admin.clone()),
+            password: Some("correct horse".to_owned()),
+            ..AdminWish::default()
+        };
         ensure_first_admin(&store, &clock, wish).await.unwrap();
-        let analytics = analytics::Embedded::open(&data.path().join("analytics.db")).await.unwrap();
+        let analytics = analytics::Embedded::open(&data.path().join("analytics.db"))
+            .await
+            .unwrap();
         let (publisher, feed) = Feed::new(Snapshot::default());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -77,10 +98,24 @@ impl Server {
             trusted_proxies: TrustedProxies::None,
             test_clock: TestClock::On,
         };
-        let parts =
-            Parts { store: store.clone(), analytics, clock: clock.clone(), master_key: MasterKey::new([7; 32]), feed: publisher, hooks };
+        let parts = Parts {
+            store: store.clone(),
+            analytics,
+            clock: clock.clone(),
+            master_key: MasterKey::new([7; 32]),
+            feed: publisher,
+            hooks,
+        };
         let running = Portal::start(settings, parts).await.unwrap();
-        Self { addr: running.addr, admin, store, clock, feed, running, _data: data }
+        Self {
+            addr: running.addr,
+            admin,
+            store,
+            clock,
+            feed,
+            running,
+            _data: data,
+        }
     }
 
     /// Sends bytes as they are and reads until the server closes.
@@ -91,20 +126,40 @@ impl Server {
         let _ = stream.read_to_end(&mut answer).await;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Reply { status, head: head.to_owned(), text: text.to_owned() }
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
+        Reply {
+            status,
+            head: head.to_owned(),
+            text: text.to_owned(),
+        }
     }
 
-    pub(crate) async fn send(&self, token: Option<&str>, request: &str, headers: &[(&str, &str)], body: Option<&str>) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        token: Option<&str>,
+        request: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Reply {
         let mut text = format!("{request} HTTP/1.1\r\nHost: portal.test\r\nConnection: close\r\n");
         if let Some(token) = token {
-            text += &format!("Authorization: Bearer {token}\r\n");
+            text += &["Authorization: Bearer ", token, "\r\n"].concat();
         }
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            text += &[name, ": ", value, "\r\n"].concat();
         }
         if let Some(body) = body {
-            text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            text += &[
+                "Content-Type: application/json\r\nContent-Length: ",
+                &body.len().to_string(),
+                "\r\n\r\n",
+                body,
+            ]
+            .concat();
         } else {
             text += "\r\n";
         }
@@ -114,7 +169,8 @@ impl Server {
     /// `method path` below `/api/v1`.
     pub(crate) async fn call(&self, token: &str, (method, path): (&str, &str), body: Option<Value>) -> Reply {
         let body = body.map(|body| body.to_string());
-        self.send(Some(token), &format!("{method} /api/v1{path}"), &[], body.as_deref()).await
+        self.send(Some(token), &format!("{method} /api/v1{path}"), &[], body.as_deref())
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -139,7 +195,10 @@ impl Server {
 /// A text field of an answer.
 #[track_caller]
 pub(crate) fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
+    value[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {field} in {value}"))
+        .to_owned()
 }
 
 /// A small configuration: two plans, one with a quota and a price.
@@ -181,11 +240,26 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     pub(crate) async fn new(server: &Server, name: &str) -> Self {
-        let account = server.post("/accounts", json!({"name": name, "email": format!("{name}@example.com")})).await.expect(201);
+        let account = server
+            .post(
+                "/accounts",
+                json!({"name": name, "email": format!("{name}@example.com")}),
+            )
+            .await
+            .expect(201);
         let account = text(&account, "id");
-        let consumer = server.post("/consumers", json!({"account_id": account, "name": "backend"})).await.expect(201);
+        let consumer = server
+            .post("/consumers", json!({"account_id": account, "name": "backend"}))
+            .await
+            .expect(201);
         let consumer = text(&consumer, "id");
-        let credential = server.post(&format!("/consumers/{consumer}/credentials"), json!({"type": "api_key"})).await.expect(201);
+        let credential = server
+            .post(
+                &format!("/consumers/{consumer}/credentials"),
+                json!({"type": "api_key"}),
+            )
+            .await
+            .expect(201);
         let wish = json!({"consumer_id": consumer, "product": "petstore", "plan": "pro"});
         let subscription = server.post("/subscriptions", wish).await.expect(201);
         Self {
