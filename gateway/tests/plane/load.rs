@@ -37,11 +37,11 @@ fn count(answers: &[(u16, String)], status: u16, name: &str) -> usize {
 
 #[test]
 fn a_quota_is_exact_over_all_workers_beside_a_rate_limit() {
-    let quota = 2_000;
+    let quota = 1_200;
     let world = world(&Wish {
         limits: json!([
             { "requests": quota, "per": "period" },
-            { "requests": 3_000, "per": "second", "algorithm": "token_bucket", "burst": 200 },
+            { "requests": 400, "per": "second", "algorithm": "token_bucket", "burst": 40 },
         ]),
         ..Wish::default()
     });
