@@ -1,0 +1,22 @@
+//! Hostile clients against the platform as a process, in front of an upstream that logs every byte it receives.
+//!
+//! What the upstream saw decides, not what the gateway answered. Each check that could pass by accident has a control
+//! in which it must fail.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod addresses;
+mod connections;
+mod credentials;
+mod desync;
+mod identity;
+mod paths;
+mod secrets;
+mod slow;
+mod world;
+
+#[test]
+fn raw_upstream_process() {
+    support::raw::run_if_asked();
+}
