@@ -123,20 +123,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     let billing = start_billing(&base, metering.currency(), wake.clone());
     let hooks = hooks(&base, metering.currency(), billing.handle(), Seen { feed: feed.clone(), node: config.node.clone() });
     let portal = Portal::start(
-        portal::Settings {
-            listen: config.portal_listen,
-            tls: portal_tls.as_ref().map(|tls| tls.http1_config()),
-            trusted_proxies: if config.trusted_proxies.is_empty() {
-                portal::TrustedProxies::None
-            } else {
-                portal::TrustedProxies::Some
-            },
-            test_clock: if environment.test_clock() {
-                portal::TestClock::On
-            } else {
-                portal::TestClock::Off
-            },
-        },
+        portal_settings(&config, portal_tls.as_ref(), environment),
         portal::Parts {
             store: base.store.clone(),
             analytics: base.analytics.clone(),
@@ -177,6 +164,24 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         admin_token,
         tasks,
     })
+}
+
+/// What the portal is told of the process configuration.
+fn portal_settings(config: &Config, tls: Option<&Arc<ServerTls>>, environment: &Environment) -> portal::Settings {
+    portal::Settings {
+        listen: config.portal_listen,
+        tls: tls.map(|tls| tls.http1_config()),
+        trusted_proxies: if config.trusted_proxies.is_empty() {
+            portal::TrustedProxies::None
+        } else {
+            portal::TrustedProxies::Some
+        },
+        test_clock: if environment.test_clock() {
+            portal::TestClock::On
+        } else {
+            portal::TestClock::Off
+        },
+    }
 }
 
 async fn serve_ops(config: &Config, health: &Arc<Health>, metrics: &Metrics) -> Result<JoinHandle<()>, Error> {

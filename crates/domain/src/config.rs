@@ -14,6 +14,10 @@ use crate::price::Price;
 use crate::span::Span;
 use crate::subscription::{Approval, Migrate, Visibility};
 
+mod settings;
+
+pub use settings::{BillingSettings, ProrationUnit, Settings, Signup};
+
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -530,99 +534,5 @@ impl std::fmt::Debug for ConsumerCredential {
             .field("secret_env", &self.secret_env)
             .field("hash", &self.hash)
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings of the deployment.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Who may sign up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signup: Option<Signup>,
-    /// The seller's name on pages and invoices.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub branding: IndexMap<String, serde_json::Value>,
-    /// The seller's legal identity: name, address, `tax_ids`.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub legal: IndexMap<String, serde_json::Value>,
-    /// Texts of mails.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub mail: IndexMap<String, serde_json::Value>,
-    /// Billing.
-    #[serde(default, skip_serializing_if = "BillingSettings::is_default")]
-    pub billing: BillingSettings,
-    /// Not built yet: refused when not empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub identity_providers: Vec<serde_json::Value>,
-}
-
-impl Settings {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// Who may sign up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Signup {
-    /// Everyone.
-    Open,
-    /// Whoever is invited.
-    Invitation,
-}
-
-/// How a part of a period is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProrationUnit {
-    /// Seconds.
-    #[default]
-    Second,
-    /// Days of the account's zone.
-    Day,
-}
-
-/// Billing of the deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BillingSettings {
-    /// Currency of accounts that name none.
-    pub currency: String,
-    /// How long a closed period waits for producers that have not passed its end.
-    pub grace: Span,
-    /// How late an event may be and still be billed.
-    pub late_limit: Span,
-    /// How long the requests behind an invoice are kept after its date.
-    pub evidence_days: u32,
-    /// How a part of a period is measured.
-    pub proration: ProrationUnit,
-    /// What is due in advance waits for the usage of the period before it.
-    pub combine: bool,
-    /// Prefix of invoice numbers.
-    pub number_prefix: String,
-    /// Days until an invoice is due.
-    pub payment_days: u32,
-}
-
-impl Default for BillingSettings {
-    fn default() -> Self {
-        Self {
-            currency: "USD".to_owned(),
-            grace: Span::from_millis(3_600_000),
-            late_limit: Span::from_millis(35 * 86_400_000),
-            evidence_days: 120,
-            proration: ProrationUnit::Second,
-            combine: false,
-            number_prefix: "INV-".to_owned(),
-            payment_days: 14,
-        }
-    }
-}
-
-impl BillingSettings {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }
