@@ -68,22 +68,39 @@ fn a_backup_restores_to_the_same_deployment() {
         assert_eq!(code, 0, "{err}");
         let (code, out, err) = run(at, &["restore", "--from", to, "--data-dir", "again"]);
         assert_eq!(code, 0, "{err}");
-        assert!(out.ends_with("start it with: tollgate serve --data-dir again\n"), "{out}");
+        assert!(
+            out.ends_with("start it with: tollgate serve --data-dir again\n"),
+            "{out}"
+        );
         let (before, after) = (contents(&at.join("data")), contents(&at.join("again")));
         let segment = format!("journal/{PRODUCER}/0000000000.seg");
         for name in ["master.key", "outbox/2027/1.eml", segment.as_str()] {
             assert_eq!(before.get(name), after.get(name), "{name}");
         }
         let names: Vec<&str> = after.keys().map(String::as_str).collect();
-        let expected = ["analytics.db", "control.db", &segment, "journal/restored", "ledger.db", "master.key", "outbox/2027/1.eml"];
+        let expected = [
+            "analytics.db",
+            "control.db",
+            &segment,
+            "journal/restored",
+            "ledger.db",
+            "master.key",
+            "outbox/2027/1.eml",
+        ];
         let mut expected = expected.to_vec();
         expected.sort_unstable();
         assert_eq!(names, expected);
         assert_eq!(run(at, &["migrate", "--data-dir", "again"]).0, 0);
         let mode = |path: &str| std::fs::metadata(at.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("again"), mode("again/master.key")), (0o700, 0o600));
-        let left: Vec<_> = std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with('.')), "{left:?}");
+        let left: Vec<_> = std::fs::read_dir(at)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(
+            left.iter().all(|name| !name.to_str().unwrap().starts_with('.')),
+            "{left:?}"
+        );
     }
 }
 
@@ -94,7 +111,13 @@ fn nothing_is_overwritten() {
     deployment(at);
     std::fs::create_dir(at.join("backup")).unwrap();
     let (code, _, err) = run(at, &["backup", "--data-dir", "data", "--to", "backup"]);
-    assert_eq!((code, err.as_str()), (1, "backup is there already: name a folder or file that does not exist\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            1,
+            "backup is there already: name a folder or file that does not exist\n"
+        )
+    );
     assert_eq!(run(at, &["backup", "--data-dir", "data", "--to", "new"]).0, 0);
     let before = contents(&at.join("data"));
     let (code, _, err) = run(at, &["restore", "--from", "new", "--data-dir", "data"]);
@@ -110,7 +133,10 @@ fn a_folder_without_a_deployment_is_not_backed_up() {
     assert_eq!(code, 1);
     assert!(err.starts_with("data holds no embedded deployment: "), "{err}");
     let (code, _, err) = run(folder.path(), &["restore", "--from", "nowhere", "--data-dir", "data"]);
-    assert_eq!((code, err.as_str()), (1, "nowhere is no backup: it has no readable manifest.json\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "nowhere is no backup: it has no readable manifest.json\n")
+    );
 }
 
 #[test]
@@ -125,7 +151,12 @@ fn a_damaged_backup_is_refused_and_leaves_nothing() {
     std::fs::write(&segment, bytes).unwrap();
     let (code, _, err) = run(at, &["restore", "--from", "new", "--data-dir", "again"]);
     assert_eq!(code, 1);
-    assert!(err.starts_with(&format!("journal/{PRODUCER}/0000000000.seg is not what the backup wrote")), "{err}");
+    assert!(
+        err.starts_with(&format!(
+            "journal/{PRODUCER}/0000000000.seg is not what the backup wrote"
+        )),
+        "{err}"
+    );
     assert!(!at.join("again").exists());
 }
 
@@ -140,14 +171,21 @@ fn a_manifest_cannot_reach_outside_the_data_directory() {
     manifest["files"][0]["path"] = "../escaped".into();
     std::fs::write(&path, manifest.to_string()).unwrap();
     let (code, _, err) = run(at, &["restore", "--from", "new", "--data-dir", "again"]);
-    assert_eq!((code, err.as_str()), (1, "../escaped does not belong into a data directory\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "../escaped does not belong into a data directory\n")
+    );
     assert!(!at.join("escaped").exists() && !at.join("again").exists());
 }
 
 #[test]
 fn a_database_on_a_server_is_not_ours_to_copy() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tollgate.toml"), "store.url = \"postgres://localhost/x\"\n").unwrap();
+    std::fs::write(
+        folder.path().join("tollgate.toml"),
+        "store.url = \"postgres://localhost/x\"\n",
+    )
+    .unwrap();
     let (code, _, err) = run(folder.path(), &["backup", "--data-dir", "data", "--to", "new"]);
     assert_eq!(code, 1);
     assert!(err.contains("pg_dump"), "{err}");
@@ -175,5 +213,11 @@ fn the_committed_document_of_the_api_is_compared_line_by_line() {
     assert_eq!(run(at, &["openapi", "--check", "--file", "api.json"]).0, 0);
     std::fs::write(at.join("api.json"), document.replacen("3.1.0", "3.1.9", 1)).unwrap();
     let (code, _, err) = run(at, &["openapi", "--check", "--file", "api.json"]);
-    assert_eq!((code, err.as_str()), (1, "api.json:2:1: differs from the API of this program\nwrite it with: tollgate openapi > api.json\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            1,
+            "api.json:2:1: differs from the API of this program\nwrite it with: tollgate openapi > api.json\n"
+        )
+    );
 }

@@ -22,7 +22,10 @@ fn server(status: u16, answer: &Value) -> (String, JoinHandle<Seen>) {
     let handle = std::thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         let seen = read(&stream);
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
         (&stream).write_all(format!("{head}{body}").as_bytes()).unwrap();
         seen
     });
@@ -37,7 +40,9 @@ fn read(stream: &TcpStream) -> Seen {
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).unwrap();
-        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+        let Some((name, value)) = header.trim_end().split_once(": ") else {
+            break;
+        };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap(),
             "authorization" => value.clone_into(&mut authorization),
@@ -48,7 +53,11 @@ fn read(stream: &TcpStream) -> Seen {
     assert!(!chunked, "a body of known length needs no chunks");
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    Seen { line: line.trim_end().to_owned(), authorization, body }
+    Seen {
+        line: line.trim_end().to_owned(),
+        authorization,
+        body,
+    }
 }
 
 fn run(folder: &Path, server: &str, input: &str, arguments: &[&str]) -> (i32, String, String) {
@@ -96,11 +105,17 @@ fn apply_sends_the_document_with_its_secrets_and_tells_what_changed() {
     let (code, out, err) = run(folder.path(), &address, "", &["apply", "-f", "a.yaml", "--prune"]);
     let seen = handle.join().unwrap();
     assert_eq!((code, err.as_str()), (0, ""));
-    assert_eq!(out, "update api petstore (2 live subscriptions)\n1 change made (revision 7)\n");
+    assert_eq!(
+        out,
+        "update api petstore (2 live subscriptions)\n1 change made (revision 7)\n"
+    );
     assert_eq!(seen.line, "PUT /api/v1/config?dry_run=false&prune=true HTTP/1.1");
     assert_eq!(seen.authorization, "Bearer tgt_secret");
     let body: Value = serde_json::from_slice(&seen.body).unwrap();
-    assert_eq!(body["apis"][0]["upstream"]["auth"], json!({"header": "X-Secret", "value_env": "PETSTORE_SECRET", "value": "hush-hush"}));
+    assert_eq!(
+        body["apis"][0]["upstream"]["auth"],
+        json!({"header": "X-Secret", "value_env": "PETSTORE_SECRET", "value": "hush-hush"})
+    );
 }
 
 #[test]
@@ -108,14 +123,20 @@ fn diff_exits_with_2_when_there_are_changes_and_with_0_when_there_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let (address, handle) = server(200, &change());
     let (code, out, _) = run(folder.path(), &address, FILE, &["diff", "-f", "-"]);
-    assert_eq!(handle.join().unwrap().line, "PUT /api/v1/config?dry_run=true&prune=false HTTP/1.1");
+    assert_eq!(
+        handle.join().unwrap().line,
+        "PUT /api/v1/config?dry_run=true&prune=false HTTP/1.1"
+    );
     assert_eq!(code, 2);
     assert_eq!(
         out,
         "update api petstore (2 live subscriptions)\n  base_path: \"/old\" -> \"/petstore\"\n1 change, 2 live subscriptions \
          affected, 0 plans with another price\n"
     );
-    let (address, _) = server(200, &json!({"revision": 7, "dry_run": true, "changed": false, "items": []}));
+    let (address, _) = server(
+        200,
+        &json!({"revision": 7, "dry_run": true, "changed": false, "items": []}),
+    );
     let (code, out, _) = run(folder.path(), &address, FILE, &["diff", "-f", "-"]);
     assert_eq!((code, out.as_str()), (0, "no differences\n"));
 }
@@ -141,7 +162,10 @@ fn files_with_errors_never_reach_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, err) = run(folder.path(), "http://127.0.0.1:1", "apis: 5\n", &["apply", "-f", "-"]);
     assert_eq!(code, 1);
-    assert_eq!(err, "<stdin>:1:1: error: `apis` is a list; begin each entry with `- `\n1 error; nothing was changed\n");
+    assert_eq!(
+        err,
+        "<stdin>:1:1: error: `apis` is a list; begin each entry with `- `\n1 error; nothing was changed\n"
+    );
 }
 
 #[test]
@@ -150,15 +174,27 @@ fn an_export_is_yaml_that_reads_the_same() {
     let document = json!({"meters": [{"name": "tokens", "aggregate": "sum", "value": {"response_json": "/n"}, "source": "requests"}]});
     let (address, handle) = server(200, &document);
     let (code, out, _) = run(folder.path(), &address, "", &["export", "--with-consumers"]);
-    assert_eq!(handle.join().unwrap().line, "GET /api/v1/config?with_consumers=true HTTP/1.1");
+    assert_eq!(
+        handle.join().unwrap().line,
+        "GET /api/v1/config?with_consumers=true HTTP/1.1"
+    );
     assert_eq!(code, 0);
-    assert_eq!(out, "meters:\n  - name: tokens\n    aggregate: sum\n    value:\n      response_json: /n\n    source: requests\n");
+    assert_eq!(
+        out,
+        "meters:\n  - name: tokens\n    aggregate: sum\n    value:\n      response_json: /n\n    source: requests\n"
+    );
     std::fs::write(folder.path().join("export.yaml"), out).unwrap();
-    let (address, handle) = server(200, &json!({"revision": 7, "dry_run": false, "changed": false, "items": []}));
+    let (address, handle) = server(
+        200,
+        &json!({"revision": 7, "dry_run": false, "changed": false, "items": []}),
+    );
     let (code, out, err) = run(folder.path(), &address, "", &["apply", "-f", "export.yaml"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(out, "nothing to change: the platform equals the files (revision 7)\n");
-    assert_eq!(serde_json::from_slice::<Value>(&handle.join().unwrap().body).unwrap(), document);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&handle.join().unwrap().body).unwrap(),
+        document
+    );
 }
 
 #[test]
@@ -183,12 +219,18 @@ fn a_server_that_is_away_or_another_one_is_told_apart() {
     assert_eq!(code, 1);
     assert!(err.starts_with(&format!("cannot reach http://{closed}: ")), "{err}");
     assert!(err.contains("start the platform with `tollgate serve`"), "{err}");
-    let (address, _) = server(404, &json!({"type": "https://tollgate.dev/problems/no-route", "title": "No route", "status": 404}));
+    let (address, _) = server(
+        404,
+        &json!({"type": "https://tollgate.dev/problems/no-route", "title": "No route", "status": 404}),
+    );
     let (_, _, err) = run(folder.path(), &address, "", &["export"]);
     assert!(err.contains("the address of the portal"), "{err}");
     let (address, _) = server(401, &json!({"type": "x", "title": "No valid token", "status": 401}));
     let (_, _, err) = run(folder.path(), &address, "", &["export"]);
-    assert_eq!(err, "the server refuses (401 No valid token)\nthe token is unknown, revoked or expired: set TOLLGATE_TOKEN or --token to a valid one\n");
+    assert_eq!(
+        err,
+        "the server refuses (401 No valid token)\nthe token is unknown, revoked or expired: set TOLLGATE_TOKEN or --token to a valid one\n"
+    );
     let (_, _, err) = run(folder.path(), "ftp://x", "", &["export"]);
     assert!(err.starts_with("ftp://x is not the address of a server"), "{err}");
 }

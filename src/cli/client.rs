@@ -38,13 +38,17 @@ pub(crate) enum Error {
     #[error("{0} is not the address of a server: write http:// or https:// and a host, such as http://127.0.0.1:8081")]
     Address(String),
     /// Nobody answers.
-    #[error("cannot reach {server}: {reason}\nstart the platform with `tollgate serve` or `tollgate demo`, or name it with --server or TOLLGATE_SERVER")]
+    #[error(
+        "cannot reach {server}: {reason}\nstart the platform with `tollgate serve` or `tollgate demo`, or name it with --server or TOLLGATE_SERVER"
+    )]
     Away { server: String, reason: String },
     /// The server refuses.
     #[error("{0}")]
     Refused(Box<Problem>),
     /// What answers is no Tollgate.
-    #[error("{server} answered {status}, but not as the Admin API does: check --server, which is the address of the portal (8081), not of the gateway")]
+    #[error(
+        "{server} answered {status}, but not as the Admin API does: check --server, which is the address of the portal (8081), not of the gateway"
+    )]
     Foreign { server: String, status: u16 },
 }
 
@@ -78,13 +82,24 @@ impl std::fmt::Display for Problem {
             write!(f, ": {detail}")?;
         }
         for fault in &self.errors {
-            let place = fault.pointer.as_deref().or(fault.parameter.as_deref()).unwrap_or_default();
+            let place = fault
+                .pointer
+                .as_deref()
+                .or(fault.parameter.as_deref())
+                .unwrap_or_default();
             write!(f, "\n{place}: {}", fault.detail)?;
         }
         match self.status {
-            401 => write!(f, "\nthe token is unknown, revoked or expired: set TOLLGATE_TOKEN or --token to a valid one"),
+            401 => write!(
+                f,
+                "\nthe token is unknown, revoked or expired: set TOLLGATE_TOKEN or --token to a valid one"
+            ),
             403 => write!(f, "\nuse a token with the scope that is named above"),
-            500.. => write!(f, "\nlook into the server's log for {}", self.instance.as_deref().unwrap_or("the request")),
+            500.. => write!(
+                f,
+                "\nlook into the server's log for {}",
+                self.instance.as_deref().unwrap_or("the request")
+            ),
             _ => Ok(()),
         }
     }
@@ -107,15 +122,20 @@ impl ServerOptions {
         let given = |flag: &Option<String>, name| flag.clone().or_else(|| environment.get(name).map(str::to_owned));
         let server = given(&self.server, "TOLLGATE_SERVER").unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         let server = server.trim().trim_end_matches('/').to_owned();
-        let host = server.strip_prefix("http://").or_else(|| server.strip_prefix("https://"));
+        let host = server
+            .strip_prefix("http://")
+            .or_else(|| server.strip_prefix("https://"));
         let Some(host) = host.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])) else {
             return Err(Error::Address(server));
         };
         let token = given(&self.token, "TOLLGATE_TOKEN").map(|token| token.trim().to_owned());
-        let Some(token) = token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())) else {
+        let Some(token) = token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        else {
             return Err(Error::NoToken(server));
         };
-        let local = ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local));
+        let local = ["127.", "localhost", "[::1]"]
+            .iter()
+            .any(|local| host.starts_with(local));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -125,7 +145,11 @@ impl ServerOptions {
         // A proxy for the world has no business between two processes of one machine.
         let config = if local { config.proxy(None) } else { config };
         let authorization = format!("Bearer {token}");
-        Ok(Client { server, authorization, agent: config.build().new_agent() })
+        Ok(Client {
+            server,
+            authorization,
+            agent: config.build().new_agent(),
+        })
     }
 }
 
@@ -135,7 +159,10 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub(crate) fn get(&self, path: &str) -> Result<Value, Error> {
-        let request = self.agent.get(self.url(path)).header("authorization", &self.authorization);
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", &self.authorization);
         self.answer(request.call())
     }
 
@@ -144,7 +171,10 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub(crate) fn put(&self, path: &str, body: &impl serde::Serialize) -> Result<Value, Error> {
-        let request = self.agent.put(self.url(path)).header("authorization", &self.authorization);
+        let request = self
+            .agent
+            .put(self.url(path))
+            .header("authorization", &self.authorization);
         self.answer(request.send_json(body))
     }
 
@@ -153,18 +183,32 @@ impl Client {
     }
 
     fn answer(&self, outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Error> {
-        let away = |error: ureq::Error| Error::Away { server: self.server.clone(), reason: error.to_string() };
+        let away = |error: ureq::Error| Error::Away {
+            server: self.server.clone(),
+            reason: error.to_string(),
+        };
         let mut response = outcome.map_err(away)?;
         let status = response.status().as_u16();
-        let bytes = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec().map_err(away)?;
-        let foreign = |_| Error::Foreign { server: self.server.clone(), status };
+        let bytes = response
+            .body_mut()
+            .with_config()
+            .limit(LONGEST_ANSWER)
+            .read_to_vec()
+            .map_err(away)?;
+        let foreign = |_| Error::Foreign {
+            server: self.server.clone(),
+            status,
+        };
         if (200..300).contains(&status) {
             return serde_json::from_slice(&bytes).map_err(foreign);
         }
         let problem: Problem = serde_json::from_slice(&bytes).map_err(foreign)?;
         // A gateway answers in the same form, about a route that it does not have.
         if problem.title.is_empty() || problem.kind.ends_with("/no-route") {
-            return Err(Error::Foreign { server: self.server.clone(), status });
+            return Err(Error::Foreign {
+                server: self.server.clone(),
+                status,
+            });
         }
         Err(Error::Refused(Box::new(Problem { status, ..problem })))
     }

@@ -119,10 +119,18 @@ pub(crate) fn lint(options: &LintOptions, _: &Environment) -> End {
     }
     let (errors, warnings) = loaded.report.counts();
     if failed {
-        return End::Failed(format!("{}, {}", counted(errors as u64, "error"), counted(warnings as u64, "warning")));
+        return End::Failed(format!(
+            "{}, {}",
+            counted(errors as u64, "error"),
+            counted(warnings as u64, "warning")
+        ));
     }
     if !options.json {
-        println!("{} is fine: {}", options.path.display(), changes::contents(&loaded.document));
+        println!(
+            "{} is fine: {}",
+            options.path.display(),
+            changes::contents(&loaded.document)
+        );
     }
     End::Done
 }
@@ -133,7 +141,10 @@ fn checked(path: &Path) -> Result<Loaded, End> {
     eprint!("{}", loaded.report.text());
     let (errors, _) = loaded.report.counts();
     if errors > 0 {
-        return Err(End::Failed(format!("{}; nothing was changed", counted(errors as u64, "error"))));
+        return Err(End::Failed(format!(
+            "{}; nothing was changed",
+            counted(errors as u64, "error")
+        )));
     }
     Ok(loaded)
 }
@@ -168,7 +179,11 @@ pub(crate) fn diff(options: &DiffOptions, environment: &Environment) -> End {
             } else {
                 print!("{}", changes::details(&answer));
             }
-            if changes::is_empty(&answer) { End::Done } else { End::Differences }
+            if changes::is_empty(&answer) {
+                End::Done
+            } else {
+                End::Differences
+            }
         }
         Err(end) => end,
     }
@@ -195,13 +210,20 @@ fn placed(problem: &Problem, loaded: &Loaded) -> String {
         let pointer = fault.pointer.as_deref().unwrap_or_default();
         report.push(loaded.message(pointer, fault.detail.clone()));
     }
-    format!("{}the server refuses ({} {}); nothing was changed", report.sorted().text(), problem.status, problem.title)
+    format!(
+        "{}the server refuses ({} {}); nothing was changed",
+        report.sorted().text(),
+        problem.status,
+        problem.title
+    )
 }
 
 /// `export`
 pub(crate) fn export(options: &ExportOptions, environment: &Environment) -> End {
     let path = format!("/config?with_consumers={}", options.with_consumers);
-    match client(&options.server, environment).and_then(|client| client.get(&path).map_err(|error| End::Failed(causes(&error)))) {
+    match client(&options.server, environment)
+        .and_then(|client| client.get(&path).map_err(|error| End::Failed(causes(&error))))
+    {
         Ok(document) => {
             print!("{}", yaml::write(&document));
             End::Done
@@ -221,10 +243,20 @@ pub(crate) fn import(options: &ImportOptions) -> End {
         }
         Err(BundleError::Syntax { source, .. }) => {
             let message = Message::of_file(spec, source.reason, source.remedy);
-            return End::Failed(Message { position: Some(source.position), ..message }.to_string());
+            return End::Failed(
+                Message {
+                    position: Some(source.position),
+                    ..message
+                }
+                .to_string(),
+            );
         }
     };
-    let wish = Options { openapi: spec, name: options.name.clone(), base_path: options.base_path.clone() };
+    let wish = Options {
+        openapi: spec,
+        name: options.name.clone(),
+        base_path: options.base_path.clone(),
+    };
     let imported = make_entry(&description, &options.upstream, &wish);
     let mut report = Report::default();
     for fault in description.faults.iter().chain(&imported.faults) {

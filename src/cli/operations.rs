@@ -75,10 +75,18 @@ pub(crate) fn backup(options: &BackupOptions, environment: &Environment) -> End 
                 .to_owned(),
         );
     }
-    let from = backup::Source { data_dir: &config.data_dir, master_key: &config.master_key_file };
+    let from = backup::Source {
+        data_dir: &config.data_dir,
+        master_key: &config.master_key_file,
+    };
     match backup::backup(&from, &options.to, &Clock::system()) {
         Ok(manifest) => {
-            println!("{}: {} files, {} bytes", options.to.display(), manifest.files.len(), manifest.bytes());
+            println!(
+                "{}: {} files, {} bytes",
+                options.to.display(),
+                manifest.files.len(),
+                manifest.bytes()
+            );
             End::Done
         }
         Err(error) => End::Failed(causes(&error)),
@@ -90,7 +98,10 @@ pub(crate) fn restore(options: &RestoreOptions) -> End {
     match restore::restore(&options.from, &options.data_dir) {
         Ok(manifest) => {
             println!("{}: restored as of {}", options.data_dir.display(), manifest.created_at);
-            println!("start it with: tollgate serve --data-dir {}", options.data_dir.display());
+            println!(
+                "start it with: tollgate serve --data-dir {}",
+                options.data_dir.display()
+            );
             End::Done
         }
         Err(error) => End::Failed(causes(&error)),
@@ -104,7 +115,10 @@ pub(crate) fn why(options: &WhyOptions, environment: &Environment) -> End {
     if id.is_empty() || !id.bytes().all(plain) {
         return End::Usage(format!("{id:?} is no request id: it is the X-Request-Id of an answer"));
     }
-    let answer = options.server.client(environment).and_then(|client| client.get(&format!("/requests/{id}")));
+    let answer = options
+        .server
+        .client(environment)
+        .and_then(|client| client.get(&format!("/requests/{id}")));
     match answer {
         Ok(story) if options.json => {
             println!("{story:#}");
@@ -145,7 +159,10 @@ fn migrate_all(config: &Config) -> Result<String, String> {
     let runtime = databases::runtime().map_err(|error| failed(&error))?;
     runtime.block_on(async {
         let store = Store::open(&location).await.map_err(|error| failed(&error))?;
-        store.migrate(Clock::system().now()).await.map_err(|error| failed(&error))?;
+        store
+            .migrate(Clock::system().now())
+            .await
+            .map_err(|error| failed(&error))?;
         let mut lines = String::new();
         for area in store::Area::ALL {
             let version = store.schema_version(area).await.map_err(|error| failed(&error))?;
@@ -153,7 +170,9 @@ fn migrate_all(config: &Config) -> Result<String, String> {
         }
         store.close().await;
         crate::serve::prepare_directory(&config.data_dir).map_err(|error| failed(&error))?;
-        let analytics = analytics::Embedded::open(&config.data(databases::ANALYTICS)).await.map_err(|error| failed(&error))?;
+        let analytics = analytics::Embedded::open(&config.data(databases::ANALYTICS))
+            .await
+            .map_err(|error| failed(&error))?;
         analytics.close().await;
         lines.push_str("analytics: up to date\n");
         Ok(lines)
@@ -174,7 +193,9 @@ pub(crate) fn openapi(options: &OpenapiOptions) -> End {
         Ok(committed) => {
             let pairs = committed.lines().zip(document.lines());
             let line = 1 + pairs.take_while(|(old, new)| old == new).count();
-            End::Failed(format!("{file}:{line}:1: differs from the API of this program\n{update}"))
+            End::Failed(format!(
+                "{file}:{line}:1: differs from the API of this program\n{update}"
+            ))
         }
         Err(error) => End::Failed(format!("{file}: cannot be read: {error}\n{update}")),
     }

@@ -79,11 +79,16 @@ fn scalar(value: &Value) -> String {
 }
 
 /// Words that some reader takes for something else than text.
-const RESERVED: [&str; 12] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan", "none"];
+const RESERVED: [&str; 12] = [
+    "true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan", "none",
+];
 
 fn text(string: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b' ');
-    let starts = string.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'/');
+    let starts = string
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'/');
     let reserved = RESERVED.iter().any(|word| word.eq_ignore_ascii_case(string));
     if starts && !reserved && !string.ends_with(' ') && string.bytes().all(plain) {
         return string.to_owned();
@@ -101,7 +106,9 @@ fn quoted(string: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             // Line separators and the byte order mark would not come back as they are.
-            odd if odd.is_control() || matches!(odd, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+            odd if odd.is_control()
+                || matches!(odd, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 let _ = write!(out, "\\u{:04x}", u32::from(odd));
             }
             letter => out.push(letter),
@@ -131,12 +138,18 @@ mod tests {
             "1": "key"
         });
         assert_eq!(read(&write(&value)), value, "{}", write(&value));
-        assert_eq!(read(&write(&json!([[{"a": 1, "b": [1]}]]))), json!([[{"a": 1, "b": [1]}]]));
+        assert_eq!(
+            read(&write(&json!([[{"a": 1, "b": [1]}]]))),
+            json!([[{"a": 1, "b": [1]}]])
+        );
     }
 
     #[test]
     fn plain_words_stay_plain() {
         let value = json!({"apis": [{"name": "petstore", "version": "1.0", "openapi": "./petstore.yaml"}]});
-        assert_eq!(write(&value), "apis:\n  - name: petstore\n    version: \"1.0\"\n    openapi: \"./petstore.yaml\"\n");
+        assert_eq!(
+            write(&value),
+            "apis:\n  - name: petstore\n    version: \"1.0\"\n    openapi: \"./petstore.yaml\"\n"
+        );
     }
 }

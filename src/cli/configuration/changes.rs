@@ -18,13 +18,24 @@ pub(crate) fn contents(document: &Document) -> String {
         (document.accounts.len(), "account"),
         (document.consumers.len(), "consumer"),
     ];
-    let parts: Vec<String> =
-        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count as u64, noun)).collect();
-    if parts.is_empty() { "nothing is configured".to_owned() } else { parts.join(", ") }
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| counted(count as u64, noun))
+        .collect();
+    if parts.is_empty() {
+        "nothing is configured".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn items(answer: &Value) -> &[Value] {
-    answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    answer
+        .get("items")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 fn word<'a>(item: &'a Value, key: &str) -> &'a str {
@@ -43,8 +54,16 @@ fn is_dry(answer: &Value) -> bool {
 /// `update plan petstore/pro (3 live subscriptions)`
 fn title(item: &Value) -> String {
     let parts = [word(item, "action"), word(item, "kind"), word(item, "name")];
-    let mut title: String = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
-    let subscribers = item.get("subscribers_affected").and_then(Value::as_u64).unwrap_or_default();
+    let mut title: String = parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let subscribers = item
+        .get("subscribers_affected")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     if subscribers > 0 {
         let _ = write!(title, " ({})", counted(subscribers, "live subscription"));
     }
@@ -60,7 +79,10 @@ pub(crate) fn summary(answer: &Value) -> String {
     let number = counted(items(answer).len() as u64, "change");
     let revision = answer.get("revision").and_then(Value::as_i64).unwrap_or_default();
     let _ = match (is_empty(answer), is_dry(answer)) {
-        (true, _) => writeln!(text, "nothing to change: the platform equals the files (revision {revision})"),
+        (true, _) => writeln!(
+            text,
+            "nothing to change: the platform equals the files (revision {revision})"
+        ),
         (false, true) => writeln!(text, "{number} would be made; run without --dry-run to make them"),
         (false, false) => writeln!(text, "{number} made (revision {revision})"),
     };
@@ -87,8 +109,10 @@ pub(crate) fn details(answer: &Value) -> String {
     if is_empty(answer) {
         text.push_str("no differences\n");
     } else {
-        let subscribers: u64 =
-            items(answer).iter().filter_map(|item| item.get("subscribers_affected").and_then(Value::as_u64)).sum();
+        let subscribers: u64 = items(answer)
+            .iter()
+            .filter_map(|item| item.get("subscribers_affected").and_then(Value::as_u64))
+            .sum();
         let _ = writeln!(
             text,
             "{}, {} affected, {} with another price",
@@ -104,7 +128,13 @@ pub(crate) fn details(answer: &Value) -> String {
 fn compare(path: &str, (before, after): (Option<&Value>, Option<&Value>), out: &mut Vec<String>) {
     let before = before.filter(|value| !value.is_null());
     let after = after.filter(|value| !value.is_null());
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
     match (before, after) {
         (left, right) if left == right => {}
         (Some(Value::Object(left)), Some(Value::Object(right))) => {
@@ -120,7 +150,9 @@ fn compare(path: &str, (before, after): (Option<&Value>, Option<&Value>), out: &
                 compare(&format!("{path}[{at}]"), (left.get(at), right.get(at)), out);
             }
         }
-        (None, Some(Value::Object(new))) => new.iter().for_each(|(key, value)| compare(&below(key), (None, Some(value)), out)),
+        (None, Some(Value::Object(new))) => new
+            .iter()
+            .for_each(|(key, value)| compare(&below(key), (None, Some(value)), out)),
         // What is gone as a whole is named in the title.
         (Some(_), None) if path.is_empty() => {}
         (left, right) => {
@@ -163,7 +195,10 @@ mod tests {
     #[test]
     fn nothing_to_do_is_said() {
         let answer = json!({"revision": 7, "dry_run": false, "changed": false, "items": []});
-        assert_eq!(summary(&answer), "nothing to change: the platform equals the files (revision 7)\n");
+        assert_eq!(
+            summary(&answer),
+            "nothing to change: the platform equals the files (revision 7)\n"
+        );
         assert_eq!(details(&answer), "no differences\n");
     }
 }

@@ -54,7 +54,11 @@ pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) -
 }
 
 fn keys(description: &Description) -> Vec<String> {
-    description.operations.iter().map(|operation| operation.key.clone()).collect()
+    description
+        .operations
+        .iter()
+        .map(|operation| operation.key.clone())
+        .collect()
 }
 
 fn inline(description: &Description, at: &str, merged: &Merged, report: &mut Report) {
@@ -90,7 +94,10 @@ fn from_file(path: &str, at: &str, merged: &Merged, report: &mut Report) -> Opti
         }
         Err(Error::Syntax { source, .. }) => {
             let position = Some(source.position);
-            report.push(Message { position, ..Message::of_file(file, source.reason, source.remedy) });
+            report.push(Message {
+                position,
+                ..Message::of_file(file, source.reason, source.remedy)
+            });
             None
         }
     }
@@ -100,17 +107,27 @@ fn from_file(path: &str, at: &str, merged: &Merged, report: &mut Report) -> Opti
 pub(crate) fn in_file(root: &Path, fault: &Fault, severity: Grade) -> Message {
     let part = fault.reason.split_once(": the reference ");
     let (file, reason) = match part {
-        Some((part, rest)) => (root.parent().unwrap_or(Path::new("")).join(part), format!("the reference {rest}")),
+        Some((part, rest)) => (
+            root.parent().unwrap_or(Path::new("")).join(part),
+            format!("the reference {rest}"),
+        ),
         None => (root.to_owned(), fault.reason.clone()),
     };
     let file = file.display().to_string();
-    Message { position: fault.position, severity, ..Message::of_file(file, reason, fault.remedy.as_str()) }
+    Message {
+        position: fault.position,
+        severity,
+        ..Message::of_file(file, reason, fault.remedy.as_str())
+    }
 }
 
 /// Reads a description with all its files and finds what is wrong with it.
 pub(crate) fn open(path: &Path) -> Result<(Value, Description), Error> {
     let bundled = bundle(path, &Limits::DESCRIPTION)?;
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.display().to_string(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
     let mut description = match located::parse_one(&bytes, &Limits::DESCRIPTION) {
         Ok(document) if *document.value() == bundled.value => load(&bytes, &Limits::DESCRIPTION).description,
         Ok(document) => located_description(&bundled.value, &document),

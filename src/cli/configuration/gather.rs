@@ -35,10 +35,18 @@ pub(crate) fn gather(path: &Path, report: &mut Report) -> Vec<File> {
     if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         let limit = u64::try_from(Limits::CONFIGURATION.bytes).unwrap_or(u64::MAX);
-        return match std::io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+        return match std::io::stdin()
+            .lock()
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+        {
             Ok(_) => read(&bytes, STDIN, PathBuf::from("."), report).into_iter().collect(),
             Err(error) => {
-                report.push(Message::of_file(STDIN, format!("cannot be read: {error}"), "write the files to it"));
+                report.push(Message::of_file(
+                    STDIN,
+                    format!("cannot be read: {error}"),
+                    "write the files to it",
+                ));
                 Vec::new()
             }
         };
@@ -47,13 +55,19 @@ pub(crate) fn gather(path: &Path, report: &mut Report) -> Vec<File> {
         return folder(path, report);
     }
     let file = open(path, report);
-    if let Some(document) = file.as_ref().and_then(|file| file.documents.iter().find(|one| is_description(one.value()))) {
+    if let Some(document) = file
+        .as_ref()
+        .and_then(|file| file.documents.iter().find(|one| is_description(one.value())))
+    {
         report.push(Message {
             position: Some(document.nearest("").shown()),
             ..Message::of_file(
                 path.display().to_string(),
                 "this is an OpenAPI document and no configuration",
-                format!("make one of it: tollgate import openapi {} --upstream URL", path.display()),
+                format!(
+                    "make one of it: tollgate import openapi {} --upstream URL",
+                    path.display()
+                ),
             )
         });
         return Vec::new();
@@ -65,7 +79,11 @@ fn folder(path: &Path, report: &mut Report) -> Vec<File> {
     let mut paths = Vec::new();
     if let Err((path, error)) = walk(path, DEEPEST, &mut paths) {
         let shown = path.display().to_string();
-        report.push(Message::of_file(shown, format!("cannot be read: {error}"), "check its permissions"));
+        report.push(Message::of_file(
+            shown,
+            format!("cannot be read: {error}"),
+            "check its permissions",
+        ));
     }
     let mut found = Vec::new();
     for path in paths {
@@ -73,10 +91,16 @@ fn folder(path: &Path, report: &mut Report) -> Vec<File> {
         let file = open(&path, &mut own);
         found.push((path, file, own));
     }
-    let foreign = foreign(found.iter().filter_map(|(path, file, _)| Some((path.as_path(), file.as_ref()?))));
+    let foreign = foreign(
+        found
+            .iter()
+            .filter_map(|(path, file, _)| Some((path.as_path(), file.as_ref()?))),
+    );
     let mut files = Vec::new();
     for (path, file, own) in found {
-        let file_is_foreign = file.as_ref().is_some_and(|file| file.documents.iter().any(|one| is_description(one.value())));
+        let file_is_foreign = file
+            .as_ref()
+            .is_some_and(|file| file.documents.iter().any(|one| is_description(one.value())));
         if !file_is_foreign && !foreign.contains(&resolved(&path)) {
             own.into_messages().into_iter().for_each(|message| report.push(message));
             files.extend(file);
@@ -84,18 +108,26 @@ fn folder(path: &Path, report: &mut Report) -> Vec<File> {
     }
     if files.is_empty() && !report.has_errors() {
         let shown = path.display().to_string();
-        report.push(Message::of_file(shown, "no configuration is in this folder", "write .yaml, .yml or .json files into it"));
+        report.push(Message::of_file(
+            shown,
+            "no configuration is in this folder",
+            "write .yaml, .yml or .json files into it",
+        ));
     }
     files
 }
 
 fn walk(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
     let failed = |error| (dir.to_owned(), error);
-    let entries = std::fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+    let entries = std::fs::read_dir(dir)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(failed)?;
     let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let is_link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
         if hidden || out.len() >= MOST_FILES {
             continue;
@@ -104,7 +136,10 @@ fn walk(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), (PathBuf
             if !is_link && depth > 0 {
                 walk(&path, depth - 1, out)?;
             }
-        } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json") {
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+        {
             out.push(path);
         }
     }
@@ -114,7 +149,12 @@ fn walk(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), (PathBuf
 fn open(path: &Path, report: &mut Report) -> Option<File> {
     let shown = path.display().to_string();
     match std::fs::read(path) {
-        Ok(bytes) => read(&bytes, &shown, path.parent().unwrap_or(Path::new("")).to_owned(), report),
+        Ok(bytes) => read(
+            &bytes,
+            &shown,
+            path.parent().unwrap_or(Path::new("")).to_owned(),
+            report,
+        ),
         Err(error) => {
             let remedy = "name a file or folder that exists and that you may read";
             report.push(Message::of_file(shown, format!("cannot be read: {error}"), remedy));
@@ -125,7 +165,11 @@ fn open(path: &Path, report: &mut Report) -> Option<File> {
 
 fn read(bytes: &[u8], shown: &str, folder: PathBuf, report: &mut Report) -> Option<File> {
     match parse(bytes, &Limits::CONFIGURATION) {
-        Ok(documents) => Some(File { shown: shown.to_owned(), folder, documents }),
+        Ok(documents) => Some(File {
+            shown: shown.to_owned(),
+            folder,
+            documents,
+        }),
         Err(error) => {
             report.push(Message {
                 position: Some(error.position),
@@ -138,7 +182,9 @@ fn read(bytes: &[u8], shown: &str, folder: PathBuf, report: &mut Report) -> Opti
 }
 
 fn is_description(value: &Value) -> bool {
-    ["openapi", "swagger"].iter().any(|key| value.get(key).is_some_and(|version| !version.is_object()))
+    ["openapi", "swagger"]
+        .iter()
+        .any(|key| value.get(key).is_some_and(|version| !version.is_object()))
 }
 
 /// Files that an API names as its description, and all that descriptions refer to.
@@ -160,8 +206,14 @@ fn foreign<'a>(files: impl Iterator<Item = (&'a Path, &'a File)>) -> HashSet<Pat
 fn references(value: &Value, folder: &Path, out: &mut HashSet<PathBuf>) {
     match value {
         Value::Object(map) => {
-            let file = map.get("$ref").and_then(Value::as_str).and_then(|text| text.split('#').next());
-            out.extend(file.filter(|file| !file.is_empty()).map(|file| resolved(&folder.join(file))));
+            let file = map
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|text| text.split('#').next());
+            out.extend(
+                file.filter(|file| !file.is_empty())
+                    .map(|file| resolved(&folder.join(file))),
+            );
             map.values().for_each(|value| references(value, folder, out));
         }
         Value::Array(items) => items.iter().for_each(|value| references(value, folder, out)),

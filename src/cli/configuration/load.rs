@@ -31,12 +31,24 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// What the server says about a place in the document, as a message about a file.
     pub(crate) fn message(&self, pointer: &str, reason: String) -> super::report::Message {
-        let at = self.typed.written(pointer);
+        let at = shown(&self.merged, self.typed.written(pointer));
         let (reason, remedy) = match reason.split_once("; ").or_else(|| reason.split_once(": ")) {
             Some((reason, remedy)) => (reason.to_owned(), remedy.to_owned()),
             None => (reason, String::new()),
         };
-        self.merged.message(domain::validate::Severity::Error, &at, (reason, remedy))
+        self.merged
+            .message(domain::validate::Severity::Error, &at, (reason, remedy))
+    }
+}
+
+/// A secret that came from a variable is shown where the variable is named.
+fn shown(merged: &Merged, pointer: String) -> String {
+    let named = format!("{pointer}_env");
+    let is_secret = pointer.ends_with("/secret") || pointer.ends_with("/value");
+    if is_secret && merged.written(&named).is_some() {
+        named
+    } else {
+        pointer
     }
 }
 
@@ -50,11 +62,29 @@ pub(crate) fn load(path: &Path, scope: Scope) -> Loaded {
     secrets::resolve(&mut typed, &merged, &mut report);
     let document = std::mem::take(&mut typed.document);
     // What could not be read is missing for those that refer to it: one mistake is told once.
-    let references = if scope == Scope::Server || report.has_errors() { References::Unchecked } else { References::Within };
-    let around = Around { references, operations: &|api| operations.of(api) };
-    for Finding { severity, pointer, reason, remedy } in validate(&document, &around) {
-        let pointer = typed.written(&pointer);
+    let references = if scope == Scope::Server || report.has_errors() {
+        References::Unchecked
+    } else {
+        References::Within
+    };
+    let around = Around {
+        references,
+        operations: &|api| operations.of(api),
+    };
+    for Finding {
+        severity,
+        pointer,
+        reason,
+        remedy,
+    } in validate(&document, &around)
+    {
+        let pointer = shown(&merged, typed.written(&pointer));
         report.push(merged.message(severity, &pointer, (reason, remedy)));
     }
-    Loaded { document, report: report.sorted(), typed, merged }
+    Loaded {
+        document,
+        report: report.sorted(),
+        typed,
+        merged,
+    }
 }

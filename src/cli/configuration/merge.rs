@@ -51,7 +51,11 @@ pub(crate) fn merge(files: Vec<File>, report: &mut Report) -> Merged {
     for (file_at, file) in files.iter().enumerate() {
         for (document_at, document) in file.documents.iter().enumerate() {
             note(file, document, report);
-            let origin = Origin { file: file_at, document: document_at, pointer: String::new() };
+            let origin = Origin {
+                file: file_at,
+                document: document_at,
+                pointer: String::new(),
+            };
             match document.value() {
                 Value::Object(map) => merged.take(map, &origin, (file, report)),
                 Value::Null => {}
@@ -79,18 +83,31 @@ fn note(file: &File, document: &description::located::Document, report: &mut Rep
             NoteKind::EntrySkipped | NoteKind::NumberTooLarge | NoteKind::KeyNotText => note.remedy.clone(),
         };
         let position = Some(note.position);
-        report.push(Message { position, severity, ..Message::of_file(file.shown.as_str(), note.reason.as_str(), remedy) });
+        report.push(Message {
+            position,
+            severity,
+            ..Message::of_file(file.shown.as_str(), note.reason.as_str(), remedy)
+        });
     }
 }
 
 fn message((file, origin): (&File, &Origin), reason: String, remedy: impl Into<String>) -> Message {
-    let position = file.documents.get(origin.document).map(|document| document.nearest(&origin.pointer).shown());
-    Message { position, ..Message::of_file(file.shown.as_str(), reason, remedy) }
+    let position = file
+        .documents
+        .get(origin.document)
+        .map(|document| document.nearest(&origin.pointer).shown());
+    Message {
+        position,
+        ..Message::of_file(file.shown.as_str(), reason, remedy)
+    }
 }
 
 impl Origin {
     fn below(&self, segment: &str) -> Self {
-        Self { pointer: pointer::join(&self.pointer, segment), ..self.clone() }
+        Self {
+            pointer: pointer::join(&self.pointer, segment),
+            ..self.clone()
+        }
     }
 }
 
@@ -106,9 +123,15 @@ impl Merged {
                     let reason = format!("`{key}` is a list");
                     report.push(message((file, &origin), reason, "begin each entry with `- `"));
                 }
-                (None, Value::Object(settings)) if key == SETTINGS => self.take_settings(settings, &origin, (file, report)),
+                (None, Value::Object(settings)) if key == SETTINGS => {
+                    self.take_settings(settings, &origin, (file, report))
+                }
                 (None, _) if key == SETTINGS => {
-                    report.push(message((file, &origin), "`settings` is a map".to_owned(), "write settings: { signup: open }"));
+                    report.push(message(
+                        (file, &origin),
+                        "`settings` is a map".to_owned(),
+                        "write settings: { signup: open }",
+                    ));
                 }
                 (None, _) => report.push(message((file, &origin), format!("unknown key `{key}`"), hint(key))),
             }
@@ -148,16 +171,27 @@ impl Merged {
     /// The file and the place in it of a pointer into the whole, or of the nearest part that exists.
     pub(crate) fn place(&self, pointer: &str) -> (&str, Option<Position>) {
         let first = || self.files.first().map_or("", |file| file.shown.as_str());
-        let Some(origin) = self.origin(pointer) else { return (first(), None) };
-        let Some(file) = self.files.get(origin.file) else { return (first(), None) };
-        let position = file.documents.get(origin.document).map(|document| document.nearest(&origin.pointer).shown());
+        let Some(origin) = self.origin(pointer) else {
+            return (first(), None);
+        };
+        let Some(file) = self.files.get(origin.file) else {
+            return (first(), None);
+        };
+        let position = file
+            .documents
+            .get(origin.document)
+            .map(|document| document.nearest(&origin.pointer).shown());
         (&file.shown, position)
     }
 
     /// The text of a scalar as it was written.
     pub(crate) fn written(&self, pointer: &str) -> Option<&str> {
         let origin = self.origin(pointer)?;
-        self.files.get(origin.file)?.documents.get(origin.document)?.written(&origin.pointer)
+        self.files
+            .get(origin.file)?
+            .documents
+            .get(origin.document)?
+            .written(&origin.pointer)
     }
 
     /// The folder of the file in which a part stands.
@@ -169,7 +203,14 @@ impl Merged {
     /// A message about a place in the whole.
     pub(crate) fn message(&self, severity: Severity, pointer: &str, (reason, remedy): (String, String)) -> Message {
         let (file, position) = self.place(pointer);
-        Message { file: file.to_owned(), position, severity, pointer: pointer.to_owned(), reason, remedy }
+        Message {
+            file: file.to_owned(),
+            position,
+            severity,
+            pointer: pointer.to_owned(),
+            reason,
+            remedy,
+        }
     }
 }
 

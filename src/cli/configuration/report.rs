@@ -60,7 +60,11 @@ impl fmt::Display for Message {
             write!(f, ":{}:{}", at.line, at.column)?;
         }
         write!(f, ": {}: {}", word(self.severity), self.reason)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
+        if self.remedy.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; {}", self.remedy)
+        }
     }
 }
 
@@ -92,12 +96,18 @@ impl Report {
 
     /// One message a line.
     pub(crate) fn text(&self) -> String {
-        self.0.iter().fold(String::new(), |text, message| format!("{text}{message}\n"))
+        self.0
+            .iter()
+            .fold(String::new(), |text, message| format!("{text}{message}\n"))
     }
 
     /// How many errors and warnings.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let errors = self.0.iter().filter(|message| message.severity == Severity::Error).count();
+        let errors = self
+            .0
+            .iter()
+            .filter(|message| message.severity == Severity::Error)
+            .count();
         (errors, self.0.len() - errors)
     }
 
@@ -111,5 +121,9 @@ impl Report {
 
 /// `1 error`, `2 errors`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }

@@ -36,13 +36,23 @@ pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) {
 
 fn plain(at: &str, key: &str, (merged, report): (&Merged, &mut Report)) {
     let remedy = format!("write {key}: NAME, and give the secret in that environment variable");
-    report.push(merged.message(Severity::Warning, at, ("a secret stands in the file".to_owned(), remedy)));
+    report.push(merged.message(
+        Severity::Warning,
+        at,
+        ("a secret stands in the file".to_owned(), remedy),
+    ));
 }
 
-#[expect(clippy::disallowed_methods, reason = "the files of apply name the variables, so only this command can read them")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files of apply name the variables, so only this command can read them"
+)]
 fn variable(name: &str, at: &str, (merged, report): (&Merged, &mut Report)) -> Option<String> {
     let valid = !name.is_empty() && !name.contains(['=', '\0']);
-    let value = valid.then(|| std::env::var(name).ok()).flatten().filter(|value| !value.is_empty());
+    let value = valid
+        .then(|| std::env::var(name).ok())
+        .flatten()
+        .filter(|value| !value.is_empty());
     if value.is_none() {
         let reason = format!("the environment variable {name} is not set");
         let remedy = format!("set it for this command: export {name}=…");

@@ -2,9 +2,9 @@
 //!
 //! What the types say about a mistake is turned into a reason, a remedy and a place.
 
+use description::pointer;
 use domain::config::{Account, Api, Consumer, Document, Meter, Product, Settings};
 use domain::validate::Severity;
-use description::pointer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -28,8 +28,14 @@ impl Typed {
     /// A pointer into the document as a pointer into what was written.
     pub(crate) fn written(&self, at: &str) -> String {
         let mut segments = pointer::segments(at);
-        let (Some(list), Some(index)) = (segments.next(), segments.next()) else { return at.to_owned() };
-        let kept = self.positions.iter().find(|(name, _)| *name == list).map(|(_, kept)| kept);
+        let (Some(list), Some(index)) = (segments.next(), segments.next()) else {
+            return at.to_owned();
+        };
+        let kept = self
+            .positions
+            .iter()
+            .find(|(name, _)| *name == list)
+            .map(|(_, kept)| kept);
         let index = match (kept, index.parse::<usize>()) {
             (Some(kept), Ok(index)) => kept.get(index).map_or_else(|| index.to_string(), usize::to_string),
             _ => index.into_owned(),
@@ -60,7 +66,11 @@ pub(crate) fn read(merged: &Merged, report: &mut Report) -> Typed {
     typed
 }
 
-fn list<T: DeserializeOwned>(name: &'static str, merged: &Merged, (typed, report): (&mut Typed, &mut Report)) -> Vec<T> {
+fn list<T: DeserializeOwned>(
+    name: &'static str,
+    merged: &Merged,
+    (typed, report): (&mut Typed, &mut Report),
+) -> Vec<T> {
     let values = merged.lists.get(name).map(Vec::as_slice).unwrap_or_default();
     let mut kept = Vec::new();
     let mut entries = Vec::new();
@@ -87,7 +97,13 @@ fn entry<T: DeserializeOwned>(mut value: Value, at: &str, merged: &Merged, repor
         report.push(merged.message(Severity::Error, &pointer, (mistake.reason.clone(), remedy)));
         // Without the key the rest can be read, and its mistakes be told as well.
         let (parent, key) = mistake.pointer.rsplit_once('/')?;
-        if mistake.kind != Kind::UnknownKey || value.pointer_mut(parent)?.as_object_mut()?.shift_remove(&unescape(key)).is_none() {
+        if mistake.kind != Kind::UnknownKey
+            || value
+                .pointer_mut(parent)?
+                .as_object_mut()?
+                .shift_remove(&unescape(key))
+                .is_none()
+        {
             return None;
         }
     }
@@ -135,24 +151,50 @@ struct Mistake {
 impl Mistake {
     fn new(message: &str, at: &str, value: &Value) -> Self {
         let words = quoted(message);
-        let other = |reason: String, remedy: String| Self { kind: Kind::Other, pointer: at.to_owned(), reason, remedy };
+        let other = |reason: String, remedy: String| Self {
+            kind: Kind::Other,
+            pointer: at.to_owned(),
+            reason,
+            remedy,
+        };
         if let Some(found) = overage(at, value) {
             return found;
         }
         if message.starts_with("unknown field") {
             return unknown_key(&words, at, value);
         }
+        if message.contains("is not exact") {
+            return Self {
+                kind: Kind::Number,
+                ..other(INEXACT.to_owned(), "write it in quotes, such as \"0.0005\"".to_owned())
+            };
+        }
         if message.starts_with("unknown variant") {
-            let (word, known) = words.split_first().map_or(("", &words[..]), |(word, known)| (*word, known));
+            let (word, known) = words
+                .split_first()
+                .map_or(("", &words[..]), |(word, known)| (*word, known));
             return other(format!("`{word}` is not known here"), one_of(word, known));
         }
         if message.starts_with("missing field") {
             let key = words.first().copied().unwrap_or_default();
             return other(format!("the key `{key}` is missing"), format!("write {key}:"));
         }
-        if let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
-            let kind = if expected.starts_with("a decimal") { Kind::Number } else { Kind::Other };
-            return Self { kind, ..other(format!("{} does not belong here", article(found)), format!("write {}", plain(expected))) };
+        if let Some((found, expected)) = message
+            .strip_prefix("invalid type: ")
+            .and_then(|rest| rest.split_once(", expected "))
+        {
+            let kind = if expected.starts_with("a decimal") {
+                Kind::Number
+            } else {
+                Kind::Other
+            };
+            return Self {
+                kind,
+                ..other(
+                    format!("{} does not belong here", article(found)),
+                    format!("write {}", plain(expected)),
+                )
+            };
         }
         let (reason, remedy) = message.split_once(": write ").map_or_else(
             || (message.to_owned(), "compare it with the reference".to_owned()),
@@ -175,23 +217,42 @@ impl Mistake {
 fn unknown_key(words: &[&str], at: &str, value: &Value) -> Mistake {
     let (key, known) = words.split_first().map_or(("", words), |(key, known)| (*key, known));
     let below = pointer::join(at, key);
-    let pointer = if value.pointer(&below).is_some() || !at.ends_with(&pointer::join("", key)) { below } else { at.to_owned() };
+    let pointer = if value.pointer(&below).is_some() || !at.ends_with(&pointer::join("", key)) {
+        below
+    } else {
+        at.to_owned()
+    };
     let remedy = match nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "remove it".to_owned(),
         None => format!("remove it; known are {}", known.join(", ")),
     };
-    Mistake { kind: Kind::UnknownKey, pointer, reason: format!("unknown key `{key}`"), remedy }
+    Mistake {
+        kind: Kind::UnknownKey,
+        pointer,
+        reason: format!("unknown key `{key}`"),
+        remedy,
+    }
 }
 
+/// YAML and JSON keep numbers in binary, which has no exact tenths.
+const INEXACT: &str = "an amount that is a number is not exact";
 const FORM: &str = "write none, or { allow: 15%, price: prorated }";
 
 /// Overage is one of two forms, of which the types only say that neither fits.
 fn overage(at: &str, value: &Value) -> Option<Mistake> {
-    let start = at.rfind("/overage").map(|start| start + "/overage".len()).and_then(|end| at.get(..end))?;
+    let start = at
+        .rfind("/overage")
+        .map(|start| start + "/overage".len())
+        .and_then(|end| at.get(..end))?;
     let written = value.pointer(start)?;
     let make = |kind, key: &str, reason: &str, remedy: &str| {
-        Some(Mistake { kind, pointer: format!("{start}{key}"), reason: reason.to_owned(), remedy: remedy.to_owned() })
+        Some(Mistake {
+            kind,
+            pointer: format!("{start}{key}"),
+            reason: reason.to_owned(),
+            remedy: remedy.to_owned(),
+        })
     };
     let Some(map) = written.as_object() else {
         return make(Kind::Other, "", "this is no overage", FORM);
@@ -200,12 +261,22 @@ fn overage(at: &str, value: &Value) -> Option<Mistake> {
         return Some(unknown_key(&[key, "allow", "price"], start, value));
     }
     if map.get("price").is_some_and(Value::is_number) {
-        return make(Kind::Number, "/price", "a number does not belong here", "write prorated, or a decimal in quotes");
+        return make(
+            Kind::Number,
+            "/price",
+            INEXACT,
+            "write prorated, or a decimal in quotes",
+        );
     }
     let fits = |text: &str| text == "unlimited" || text.ends_with('%');
     if !map.get("allow").and_then(Value::as_str).is_some_and(fits) {
         let key = if map.contains_key("allow") { "/allow" } else { "" };
-        return make(Kind::Other, key, "it does not say how much is allowed", "write allow: unlimited, or a percentage such as 15%");
+        return make(
+            Kind::Other,
+            key,
+            "it does not say how much is allowed",
+            "write allow: unlimited, or a percentage such as 15%",
+        );
     }
     make(Kind::Other, "", "this is no overage", FORM)
 }

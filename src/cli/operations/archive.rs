@@ -59,8 +59,13 @@ fn extract(from: impl Read, folder: &Path) -> io::Result<()> {
     for entry in tar::Archive::new(from).entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        if !entry.header().entry_type().is_file() || !is_inside(&path) {
-            return Err(io::Error::other(format!("{} is no plain file within the backup", path.display())));
+        let kind = entry.header().entry_type();
+        // Journal segments are mostly zeros, which the archive writes as holes.
+        if !(kind.is_file() || kind.is_gnu_sparse()) || !is_inside(&path) {
+            return Err(io::Error::other(format!(
+                "{} is no plain file within the backup",
+                path.display()
+            )));
         }
         let target = folder.join(&path);
         make_folder(target.parent().unwrap_or(folder))?;

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use domain::clock::Clock;
 use store::{CONTROL_FILE, LEDGER_FILE};
 
+use super::archive;
 use super::databases::{self, ANALYTICS};
 use super::manifest::{Entry, FORMAT, MANIFEST, Manifest, copy, make_file, make_folder, measure};
-use super::archive;
 
 const JOURNAL: &str = "journal";
 const MASTER_KEY: &str = "master.key";
@@ -83,7 +83,10 @@ pub(crate) fn backup(from: &Source<'_>, to: &Path, clock: &Clock) -> Result<Mani
 
 /// A folder beside the target, on the same file system.
 fn draft(to: &Path) -> PathBuf {
-    let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = to
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     to.with_file_name(format!(".{name}.part-{}", std::process::id()))
 }
 
@@ -93,7 +96,9 @@ fn publish(manifest: Manifest, draft: &Path, to: &Path) -> Result<Manifest, Erro
         Some(form) => {
             let files = manifest.files.iter().map(|file| file.path.clone());
             let names: Vec<String> = std::iter::once(MANIFEST.to_owned()).chain(files).collect();
-            archive::pack(draft, &names, to, form).inspect_err(|_| drop(std::fs::remove_file(to))).map_err(failed(to))?;
+            archive::pack(draft, &names, to, form)
+                .inspect_err(|_| drop(std::fs::remove_file(to)))
+                .map_err(failed(to))?;
         }
     }
     Ok(manifest)
@@ -102,16 +107,28 @@ fn publish(manifest: Manifest, draft: &Path, to: &Path) -> Result<Manifest, Erro
 fn write(from: &Source<'_>, draft: &Path, clock: &Clock) -> Result<Manifest, Error> {
     let created_at = clock.now().to_string();
     let runtime = databases::runtime().map_err(failed(draft))?;
-    let mut files = Files { from: from.data_dir, to: draft, entries: Vec::new() };
+    let mut files = Files {
+        from: from.data_dir,
+        to: draft,
+        entries: Vec::new(),
+    };
     runtime.block_on(usage(&mut files))?;
     runtime.block_on(files.database(CONTROL_FILE))?;
     files.others(Path::new(""), DEEPEST)?;
     if !files.has(MASTER_KEY) && from.master_key.exists() {
         let (bytes, sha256) = copy(from.master_key, &draft.join(MASTER_KEY)).map_err(failed(from.master_key))?;
-        files.entries.push(Entry { path: MASTER_KEY.to_owned(), bytes, sha256 });
+        files.entries.push(Entry {
+            path: MASTER_KEY.to_owned(),
+            bytes,
+            sha256,
+        });
     }
-    let manifest =
-        Manifest { format: FORMAT, program: env!("CARGO_PKG_VERSION").to_owned(), created_at, files: files.entries };
+    let manifest = Manifest {
+        format: FORMAT,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at,
+        files: files.entries,
+    };
     let path = draft.join(MANIFEST);
     let file = make_file(&path).map_err(failed(&path))?;
     serde_json::to_writer_pretty(&file, &manifest).map_err(|error| failed(&path)(error.into()))?;
@@ -122,7 +139,11 @@ fn write(from: &Source<'_>, draft: &Path, clock: &Clock) -> Result<Manifest, Err
 /// Steps 1 to 3.
 async fn usage(files: &mut Files<'_>) -> Result<(), Error> {
     let analytics = files.from.join(ANALYTICS);
-    let held = if analytics.exists() { Some(databases::hold(&analytics).await?) } else { None };
+    let held = if analytics.exists() {
+        Some(databases::hold(&analytics).await?)
+    } else {
+        None
+    };
     if held.is_some() {
         files.database(ANALYTICS).await?;
     }
@@ -153,7 +174,11 @@ impl Files<'_> {
     fn enter(&mut self, path: &str) -> Result<(), Error> {
         let target = self.to.join(path);
         let (bytes, sha256) = measure(&target).map_err(failed(&target))?;
-        self.entries.push(Entry { path: path.to_owned(), bytes, sha256 });
+        self.entries.push(Entry {
+            path: path.to_owned(),
+            bytes,
+            sha256,
+        });
         Ok(())
     }
 
@@ -169,7 +194,11 @@ impl Files<'_> {
         make_folder(folder).map_err(failed(folder))?;
         match copy(&from, &to) {
             Ok((bytes, sha256)) => {
-                self.entries.push(Entry { path: path.to_string_lossy().into_owned(), bytes, sha256 });
+                self.entries.push(Entry {
+                    path: path.to_string_lossy().into_owned(),
+                    bytes,
+                    sha256,
+                });
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -229,11 +258,17 @@ fn names_in(folder: &Path) -> Result<BTreeSet<String>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(failed(folder)(error)),
     };
-    Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    Ok(entries
+        .iter()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect())
 }
 
 /// Databases and journal, which are copied in their own way, and locks.
 fn is_apart(name: &str) -> bool {
     let databases = [CONTROL_FILE, LEDGER_FILE, ANALYTICS];
-    name == JOURNAL || name == "lock" || Path::new(name).extension().is_some_and(|end| end == "lock") || databases.iter().any(|known| name.starts_with(known))
+    name == JOURNAL
+        || name == "lock"
+        || Path::new(name).extension().is_some_and(|end| end == "lock")
+        || databases.iter().any(|known| name.starts_with(known))
 }

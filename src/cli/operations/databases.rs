@@ -32,7 +32,10 @@ pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 async fn open(path: &Path) -> Result<SqliteConnection, Error> {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(PATIENCE);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(PATIENCE);
     SqliteConnection::connect_with(&options).await.map_err(failed(path))
 }
 
@@ -46,7 +49,10 @@ pub(super) struct Held {
 pub(super) async fn hold(path: &Path) -> Result<Held, Error> {
     let mut connection = open(path).await?;
     connection.execute("BEGIN IMMEDIATE").await.map_err(failed(path))?;
-    Ok(Held { connection, path: path.to_owned() })
+    Ok(Held {
+        connection,
+        path: path.to_owned(),
+    })
 }
 
 impl Held {
@@ -61,7 +67,11 @@ impl Held {
 pub(super) async fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let mut connection = open(from).await?;
     let target = to.to_string_lossy().into_owned();
-    sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await.map_err(failed(from))?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(target)
+        .execute(&mut connection)
+        .await
+        .map_err(failed(from))?;
     connection.close().await.map_err(failed(from))
 }
 
@@ -73,7 +83,11 @@ pub(super) async fn agree(ledger: &Path, analytics: &Path) -> Result<(), Error> 
             AND batch.producer = analytics_batch.producer AND batch.first_seq = analytics_batch.first_seq)";
     let mut connection = open(ledger).await?;
     let target = analytics.to_string_lossy().into_owned();
-    sqlx::query("ATTACH DATABASE $1 AS analytics").bind(target).execute(&mut connection).await.map_err(failed(analytics))?;
+    sqlx::query("ATTACH DATABASE $1 AS analytics")
+        .bind(target)
+        .execute(&mut connection)
+        .await
+        .map_err(failed(analytics))?;
     connection.execute(MARK).await.map_err(failed(ledger))?;
     connection.close().await.map_err(failed(ledger))
 }
@@ -81,8 +95,14 @@ pub(super) async fn agree(ledger: &Path, analytics: &Path) -> Result<(), Error> 
 /// Finds damage in a restored database.
 pub(super) async fn check(path: &Path) -> Result<(), Error> {
     let mut connection = open(path).await?;
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await.map_err(failed(path))?;
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed(path))?;
     connection.close().await.map_err(failed(path))?;
-    if verdict == "ok" { Ok(()) } else { Err(failed(path)(sqlx::Error::Protocol(verdict))) }
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(failed(path)(sqlx::Error::Protocol(verdict)))
+    }
 }

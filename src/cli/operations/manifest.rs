@@ -70,7 +70,9 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<(u64, KeyHash)> {
     let mut length = 0_u64;
     loop {
         let read = source.read(&mut block)?;
-        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         hash.update(bytes);
         if bytes.iter().all(|byte| *byte == 0) {
             target.seek(SeekFrom::Current(i64::try_from(read).unwrap_or(i64::MAX)))?;
@@ -92,7 +94,9 @@ pub(super) fn measure(path: &Path) -> io::Result<(u64, KeyHash)> {
     let mut length = 0_u64;
     loop {
         let read = file.read(&mut block)?;
-        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         hash.update(bytes);
         length = length.saturating_add(read as u64);
     }

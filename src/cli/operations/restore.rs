@@ -54,13 +54,18 @@ pub(crate) fn restore(from: &Path, data_dir: &Path) -> Result<Manifest, Error> {
     if entries {
         return Err(Error::NotEmpty(data_dir.to_owned()));
     }
-    let name = data_dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = data_dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let draft = data_dir.with_file_name(format!(".{name}.restoring-{}", std::process::id()));
     let unpacked = data_dir.with_file_name(format!(".{name}.unpacked-{}", std::process::id()));
-    let outcome = unpack(from, &unpacked).and_then(|folder| fill(&folder, &draft)).and_then(|manifest| {
-        std::fs::rename(&draft, data_dir).map_err(failed(data_dir))?;
-        Ok(manifest)
-    });
+    let outcome = unpack(from, &unpacked)
+        .and_then(|folder| fill(&folder, &draft))
+        .and_then(|manifest| {
+            std::fs::rename(&draft, data_dir).map_err(failed(data_dir))?;
+            Ok(manifest)
+        });
     for left in [draft, unpacked] {
         if left.exists() {
             // The error that led here is the one to report.
