@@ -10,6 +10,7 @@ mod addresses;
 mod connections;
 mod credentials;
 mod desync;
+mod http2;
 mod identity;
 mod paths;
 mod secrets;

@@ -15,7 +15,7 @@ pub const UPSTREAM_SECRET: &str = "canary-upstream-secret-5d1f0a";
 pub struct World {
     pub platform: Platform,
     pub upstream: RawUpstream,
-    pub dir: TempDir,
+    _dir: TempDir,
 }
 
 fn api(name: &str, base_path: &str, url: &str) -> Value {
@@ -46,6 +46,13 @@ impl World {
 
     /// With settings of the process and limits of anonymous callers.
     pub fn with(set: impl FnOnce(Settings) -> Settings, limits: Value) -> Self {
+        let world = Self::set_up(set, limits);
+        world.wait_served();
+        world
+    }
+
+    /// The same without a look at whether the gateway serves it already, for those who cannot ask in the clear.
+    pub fn set_up(set: impl FnOnce(Settings) -> Settings, limits: Value) -> Self {
         let dir = TempDir::new().unwrap();
         let upstream = RawUpstream::start(dir.path());
         let platform = set(Settings::new(&dir.path().join("data"))).start();
@@ -54,9 +61,7 @@ impl World {
         let vault = api("vault", "/vault", &upstream.url);
         let products = [product("open", limits), product("vault", json!([{ "requests": 1_000_000, "per": "minute" }]))];
         platform.api().put("/config", json!({ "apis": [open, vault], "products": products }));
-        let world = Self { platform, upstream, dir };
-        world.wait_served();
-        world
+        Self { platform, upstream, _dir: dir }
     }
 
     /// Waits until the gateway serves the configuration.
