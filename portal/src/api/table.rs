@@ -2,16 +2,19 @@
 
 use super::endpoint::{Endpoint, account, delete, deployment, get, patch, post, put};
 use super::scope::Access::{Read, Write};
-use super::scope::Area::{Accounts, Audit, Billing, Config, Consumers, Credentials, Subscriptions, Usage, Users};
+use super::scope::Area::{
+    Accounts, Audit, Billing, Config, Consumers, Credentials, Invoices, Subscriptions, Usage, Users,
+};
 use super::{
-    accounts, audit_events, config, consumers, credentials, gateways, members, plans, products, requests, subscriptions,
+    accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices, invoices_evidence,
+    invoices_money, members, plans, products, requests, revenue, subscriptions,
     test_clock, tokens, transitions, usage, usage_events, users,
 };
 
 /// Every route below `/api/v1`.
 #[rustfmt::skip]
 pub(crate) fn table() -> Vec<Endpoint> {
-    [configuration(), people(), customers(), moves(), used()].into_iter().flatten().collect()
+    [configuration(), people(), customers(), moves(), used(), money()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -95,5 +98,25 @@ fn used() -> Vec<Endpoint> {
         get("/usage", account(Usage, Read), usage::show, usage::show_doc()),
         get("/usage/events", account(Usage, Read), usage_events::list, usage_events::list_doc()),
         get("/requests/{request_id}", account(Usage, Read), requests::show, requests::show_doc()),
+    ]
+}
+
+#[rustfmt::skip]
+fn money() -> Vec<Endpoint> {
+    vec![
+        get("/invoices", account(Invoices, Read), invoices::list, invoices::list_doc()),
+        get("/invoices/{id}", account(Invoices, Read), invoices::show, invoices::show_doc()),
+        get("/invoices/{id}/lines/{n}/usage", account(Invoices, Read), invoices_evidence::list, invoices_evidence::list_doc()),
+        post("/invoices/{id}/finalize", deployment(Invoices, Write), invoices_money::finalize, invoices_money::finalize_doc()),
+        post("/invoices/{id}/void", deployment(Invoices, Write), invoices_money::void, invoices_money::void_doc()),
+        post("/invoices/{id}/reissue", deployment(Invoices, Write), invoices_money::reissue, invoices_money::reissue_doc()),
+        post("/invoices/{id}/payments", deployment(Invoices, Write), invoices_money::pay, invoices_money::pay_doc()),
+        post("/invoices/{id}/credit-notes", deployment(Invoices, Write), invoices_money::credit, invoices_money::credit_doc()),
+        get("/accounts/{id}/balance", account(Invoices, Read), billing::balance, billing::balance_doc()),
+        post("/billing/run", deployment(Billing, Write), billing::run, billing::run_doc()),
+        get("/billing/runs/{id}", deployment(Billing, Read), billing::show_run, billing::show_run_doc()),
+        post("/billing/preview", deployment(Billing, Read), billing_preview::preview, billing_preview::preview_doc()),
+        post("/billing/rate", deployment(Billing, Read), billing::rate, billing::rate_doc()),
+        get("/revenue", deployment(Billing, Read), revenue::show, revenue::show_doc()),
     ]
 }

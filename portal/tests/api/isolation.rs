@@ -152,6 +152,35 @@ fn rows() -> Vec<Row> {
             json!({"at": "period_end"}),
         ),
         row("POST", "/subscriptions/{id}/uncancel", Missing, none.clone()),
+        row("GET", "/invoices", Empty, none.clone()),
+        row("GET", "/invoices/{id}", Missing, none.clone()),
+        row("GET", "/invoices/{id}/lines/{n}/usage", Missing, none.clone()),
+        row("POST", "/invoices/{id}/finalize", Refused, none.clone()),
+        row("POST", "/invoices/{id}/payments", Refused, json!({"amount": 100})),
+        row(
+            "POST",
+            "/invoices/{id}/credit-notes",
+            Refused,
+            json!({"reason": "test", "lines": [{"line": 1, "amount": 10}]}),
+        ),
+        row("POST", "/invoices/{id}/void", Refused, reason()),
+        row("POST", "/invoices/{id}/reissue", Refused, none.clone()),
+        row("GET", "/accounts/{id}/balance", Missing, none.clone()),
+        row("POST", "/billing/run", Refused, json!({})),
+        row("GET", "/billing/runs/{id}", Refused, none.clone()),
+        row(
+            "POST",
+            "/billing/preview",
+            Refused,
+            json!({"plan": "petstore/pro", "from": "2026-06-01T00:00:00Z", "to": "2026-06-15T00:00:00Z"}),
+        ),
+        row(
+            "POST",
+            "/billing/rate",
+            Refused,
+            json!({"currency": "USD", "price": {"model": "unit", "unit": "0.1"}, "quantity": "3"}),
+        ),
+        row("GET", "/revenue", Refused, none.clone()),
         // What takes things away comes last, so that the others find them.
         row("POST", "/plans/{product}/{plan}/archive", Refused, none.clone()),
         row("DELETE", "/consumers/{id}/credentials/{cid}", Missing, none.clone()),
@@ -169,6 +198,8 @@ struct World {
     member: String,
     token_id: String,
     foreign: String,
+    invoice: String,
+    run: String,
 }
 
 impl World {
@@ -197,12 +228,16 @@ impl World {
         let all: Vec<String> = Scope::all().iter().map(ToString::to_string).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let foreign = server.token(&all, Some(&second.account)).await;
+        let invoice = crate::money::billed(&server, &first).await;
+        let run = text(&server.post("/billing/run", json!({})).await.expect(202), "id");
         Self {
             server,
             first,
             member,
             token_id,
             foreign,
+            invoice,
+            run,
         }
     }
 
@@ -212,6 +247,8 @@ impl World {
             "consumers" => &self.first.consumer,
             "subscriptions" => &self.first.subscription,
             "tokens" => &self.token_id,
+            "invoices" => &self.invoice,
+            "billing" => &self.run,
             _ => &self.member,
         };
         let cid = if path.starts_with("/accounts") {
@@ -221,6 +258,7 @@ impl World {
         };
         path.replace("{id}", id)
             .replace("{cid}", cid)
+            .replace("{n}", "1")
             .replace("{request_id}", NO_REQUEST)
             .replace("{product}", "petstore")
             .replace("{plan}", "pro")
@@ -343,6 +381,8 @@ async fn everything(world: &World) -> Vec<Value> {
         format!("/consumers?account={}", first.account),
         format!("/consumers/{}/credentials", first.consumer),
         format!("/subscriptions?account={}", first.account),
+        format!("/invoices?account={}", first.account),
+        format!("/accounts/{}/balance", first.account),
     ];
     let mut found = Vec::new();
     for path in paths {
@@ -376,6 +416,7 @@ async fn the_token_of_a_foreign_account_finds_and_changes_nothing() {
             &world.first.consumer,
             &world.first.credential,
             &world.first.subscription,
+            &world.invoice,
         ];
         assert!(
             foreign == Own || !ids.iter().any(|id| reply.text.contains(*id)),

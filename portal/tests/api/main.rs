@@ -6,6 +6,7 @@ mod configuration;
 mod customers;
 mod hostile;
 mod isolation;
+mod money;
 mod pages;
 mod publishing;
 mod support;

@@ -1,0 +1,271 @@
+//! Where each piece of text stands.
+#![expect(clippy::float_arithmetic, reason = "lengths on paper")]
+
+use domain::invoice::{InvoiceView, LineView};
+use domain::money::Money;
+
+use super::fonts::{Fonts, Weight, clean};
+use crate::words;
+
+pub(super) const WIDTH: f32 = 595.0;
+pub(super) const HEIGHT: f32 = 842.0;
+const LEFT: f32 = 50.0;
+const RIGHT: f32 = WIDTH - 50.0;
+const TOP: f32 = 60.0;
+const BOTTOM: f32 = HEIGHT - 70.0;
+const SIZE: f32 = 8.5;
+const STEP: f32 = 12.0;
+const DESCRIPTION: f32 = 230.0;
+const MORE_THAN_ANY_LINE: usize = 4_000;
+
+/// What a piece of text is, for readers that do not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Title,
+    Text,
+    /// A head cell of the table.
+    Head(u32),
+    /// A cell of the table: row and column.
+    Cell(u32, u32),
+    /// Repeated on every page, and of no meaning of its own.
+    Artifact,
+}
+
+/// A piece of text on a page. `y` is the base line.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    pub(super) x: f32,
+    pub(super) y: f32,
+    pub(super) size: f32,
+    pub(super) weight: Weight,
+    pub(super) role: Role,
+    pub(super) text: String,
+}
+
+/// A page: its texts, and lines across it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sheet {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) rules: Vec<(f32, f32, f32)>,
+}
+
+/// Columns of the table: heading, edge, and whether text ends at the edge.
+const COLUMNS: [(&str, f32, bool); 4] = [
+    ("Description", LEFT, false),
+    ("Quantity", 380.0, true),
+    ("Unit price", 460.0, true),
+    ("Amount", RIGHT, true),
+];
+
+struct Place<'a> {
+    invoice: &'a InvoiceView,
+    fonts: &'a Fonts,
+    sheets: Vec<Sheet>,
+    y: f32,
+}
+
+/// The pages of an invoice.
+pub(super) fn place(invoice: &InvoiceView, fonts: &Fonts) -> Vec<Sheet> {
+    let mut place = Place {
+        invoice,
+        fonts,
+        sheets: vec![Sheet::default()],
+        y: TOP,
+    };
+    place.header();
+    place.table();
+    place.sums();
+    place.notes();
+    place.page_numbers();
+    place.sheets
+}
+
+impl Place<'_> {
+    fn push(&mut self, piece: Piece) {
+        if let Some(sheet) = self.sheets.last_mut() {
+            sheet.pieces.push(piece);
+        }
+    }
+
+    /// Writes a text that begins, or ends, at `x`.
+    fn write(&mut self, (x, ends): (f32, bool), (weight, size): (Weight, f32), role: Role, text: &str) {
+        let text = clean(text);
+        if text.trim().is_empty() {
+            return;
+        }
+        let x = if ends { x - self.fonts.width(&text, weight, size) } else { x };
+        let y = self.y;
+        self.push(Piece {
+            x,
+            y,
+            size,
+            weight,
+            role,
+            text,
+        });
+    }
+
+    fn rule(&mut self) {
+        let y = self.y - STEP + 3.0;
+        if let Some(sheet) = self.sheets.last_mut() {
+            sheet.rules.push((LEFT, RIGHT, y));
+        }
+    }
+
+    /// Begins another page when `height` does not fit any more.
+    fn room(&mut self, height: f32) -> bool {
+        if self.y + height <= BOTTOM {
+            return false;
+        }
+        self.sheets.push(Sheet::default());
+        self.y = TOP;
+        true
+    }
+
+    fn paragraph(&mut self, (x, width): (f32, f32), weight: Weight, text: &str) {
+        for line in self.fonts.wrap(text, (weight, SIZE), width) {
+            self.room(STEP);
+            self.write((x, false), (weight, SIZE), Role::Text, &line);
+            self.y += STEP;
+        }
+    }
+
+    fn header(&mut self) {
+        for line in self.fonts.wrap(&words::title(self.invoice), (Weight::Bold, 16.0), RIGHT - LEFT) {
+            self.write((LEFT, false), (Weight::Bold, 16.0), Role::Title, &line);
+            self.y += 22.0;
+        }
+        for (name, value) in words::facts(self.invoice) {
+            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &format!("{name}: {value}"));
+        }
+        self.y += STEP;
+        let top = self.y;
+        let middle = LEFT + (RIGHT - LEFT) / 2.0;
+        let sheets = self.sheets.len();
+        self.party(LEFT, "From", &words::party(&self.invoice.seller));
+        let from_ends = self.y;
+        // Beside each other while both fit on the first page.
+        if self.sheets.len() == sheets {
+            self.y = top;
+        }
+        self.party(middle, "To", &words::party(&self.invoice.customer));
+        self.y = if self.sheets.len() == sheets { self.y.max(from_ends) } else { self.y } + STEP * 2.0;
+    }
+
+    fn party(&mut self, x: f32, name: &str, lines: &[String]) {
+        let width = (RIGHT - LEFT) / 2.0 - 10.0;
+        self.paragraph((x, width), Weight::Bold, name);
+        for line in lines {
+            self.paragraph((x, width), Weight::Regular, line);
+        }
+    }
+
+    fn head(&mut self, role: fn(u32) -> Role) {
+        for (column, (name, x, ends)) in (0..).zip(COLUMNS) {
+            self.write((x, ends), (Weight::Bold, SIZE), role(column), name);
+        }
+        self.y += STEP;
+        self.rule();
+        self.y += 4.0;
+    }
+
+    fn table(&mut self) {
+        if self.room(STEP * 4.0) {
+            self.y = TOP;
+        }
+        self.head(Role::Head);
+        let invoice = self.invoice;
+        for (row, line) in (0..).zip(&invoice.lines) {
+            self.row(row, line);
+        }
+        self.y += 4.0;
+        self.rule();
+    }
+
+    fn row(&mut self, row: u32, line: &LineView) {
+        let text: String = line.description.chars().take(MORE_THAN_ANY_LINE).collect();
+        let mut lines = self.fonts.wrap(&text, (Weight::Regular, SIZE), DESCRIPTION);
+        lines.push(words::days(self.invoice, line.period_start, line.period_end));
+        lines.extend(tiers(line));
+        let quantity = format!("{} {}", line.quantity, line.unit_label);
+        let amount = Money::new(line.amount, self.invoice.currency).to_major_string();
+        for (n, text) in lines.iter().enumerate() {
+            if self.room(STEP) {
+                self.head(|_| Role::Artifact);
+            }
+            if n == 0 {
+                let quantity = self.fonts.wrap(&quantity, (Weight::Regular, SIZE), 95.0).remove(0);
+                self.write((COLUMNS[1].1, true), (Weight::Regular, SIZE), Role::Cell(row, 1), &quantity);
+                let price = line.unit_price.as_deref().unwrap_or("tiers");
+                self.write((COLUMNS[2].1, true), (Weight::Regular, SIZE), Role::Cell(row, 2), price);
+                self.write((COLUMNS[3].1, true), (Weight::Regular, SIZE), Role::Cell(row, 3), &amount);
+            }
+            self.write((LEFT, false), (Weight::Regular, SIZE), Role::Cell(row, 0), text);
+            self.y += STEP;
+        }
+        self.y += 4.0;
+    }
+
+    fn sums(&mut self) {
+        self.y += STEP;
+        for (name, minor) in words::sums(self.invoice) {
+            self.room(STEP);
+            let strong = matches!(name, "Total" | "Amount due");
+            let weight = if strong { Weight::Bold } else { Weight::Regular };
+            let amount = Money::new(minor, self.invoice.currency).to_string();
+            self.write((380.0, false), (weight, SIZE), Role::Text, name);
+            self.write((RIGHT, true), (weight, SIZE), Role::Text, &amount);
+            self.y += STEP;
+        }
+        self.y += STEP;
+    }
+
+    fn notes(&mut self) {
+        let invoice = self.invoice;
+        for payment in &invoice.payments {
+            let amount = Money::new(payment.amount, invoice.currency);
+            let reference = payment.reference.as_deref().unwrap_or_default();
+            let text = format!("Paid {amount} on {} by {} {reference}", words::date(invoice, payment.at), payment.method);
+            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &text);
+        }
+        for note in &invoice.credit_notes {
+            let amount = Money::new(note.total, invoice.currency);
+            let text = format!("Credit note {} of {}: {amount}. {}", note.number, words::date(invoice, note.at), note.reason);
+            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &text);
+        }
+        for note in &invoice.notes {
+            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, note);
+        }
+    }
+
+    fn page_numbers(&mut self) {
+        let pages = self.sheets.len();
+        for (n, sheet) in (1..).zip(&mut self.sheets) {
+            let text = format!("Page {n} of {pages}");
+            let width = self.fonts.width(&text, Weight::Regular, 7.5);
+            sheet.pieces.push(Piece {
+                x: RIGHT - width,
+                y: HEIGHT - 40.0,
+                size: 7.5,
+                weight: Weight::Regular,
+                role: Role::Artifact,
+                text,
+            });
+        }
+    }
+}
+
+/// The tiers of a line, where there is more than one or no single price.
+fn tiers(line: &LineView) -> Vec<String> {
+    let all = line.tiers.as_array().map(Vec::as_slice).unwrap_or_default();
+    if line.unit_price.is_some() {
+        return Vec::new();
+    }
+    let text = |tier: &serde_json::Value, key: &str| tier.get(key).and_then(|value| value.as_str()).unwrap_or("0").to_owned();
+    let shown = all.iter().take(100).map(|tier| {
+        let flat = text(tier, "flat");
+        let flat = if flat == "0" { String::new() } else { format!(" + {flat}") };
+        format!("  {} x {}{flat} = {}", text(tier, "quantity"), text(tier, "unit"), text(tier, "amount"))
+    });
+    shown.collect()
+}
