@@ -1,6 +1,8 @@
 //! The shape of the house: which crate may know which, how crates and modules are called, how long files and functions
 //! are.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a finding")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,12 +27,47 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tollgate-documents", &["domain"]),
     ("tollgate-snapshot", &["domain", "description"]),
     // The services; they never know each other.
-    ("tollgate-gateway", &["domain", "snapshot", "journal", "counters", "usage-source", "serving", "telemetry"]),
-    ("tollgate-metering", &["domain", "store", "usage-source", "journal", "analytics", "serving", "telemetry"]),
-    ("tollgate-billing", &["domain", "store", "payments", "documents", "serving", "telemetry"]),
+    (
+        "tollgate-gateway",
+        &[
+            "domain",
+            "snapshot",
+            "journal",
+            "counters",
+            "usage-source",
+            "serving",
+            "telemetry",
+        ],
+    ),
+    (
+        "tollgate-metering",
+        &[
+            "domain",
+            "store",
+            "usage-source",
+            "journal",
+            "analytics",
+            "serving",
+            "telemetry",
+        ],
+    ),
+    (
+        "tollgate-billing",
+        &["domain", "store", "payments", "documents", "serving", "telemetry"],
+    ),
     (
         "tollgate-portal",
-        &["domain", "store", "snapshot", "analytics", "payments", "description", "documents", "serving", "telemetry"],
+        &[
+            "domain",
+            "store",
+            "snapshot",
+            "analytics",
+            "payments",
+            "description",
+            "documents",
+            "serving",
+            "telemetry",
+        ],
     ),
 ];
 
@@ -85,12 +122,26 @@ fn dependencies_point_down_only() {
 
 #[test]
 fn the_rules_themselves_keep_the_services_apart() {
-    let may = |name: &str| MAY_KNOW.iter().find(|(known, _)| *known == format!("tollgate-{name}")).unwrap().1;
+    let may = |name: &str| {
+        MAY_KNOW
+            .iter()
+            .find(|(known, _)| *known == format!("tollgate-{name}"))
+            .unwrap()
+            .1
+    };
     for service in SERVICES {
         assert!(!may(service).iter().any(|known| SERVICES.contains(known)), "{service}");
     }
-    assert!(!may("gateway").iter().any(|known| ["store", "analytics"].contains(known)));
-    assert!(!may("billing").iter().any(|known| ["analytics", "journal", "usage-source"].contains(known)));
+    assert!(
+        !may("gateway")
+            .iter()
+            .any(|known| ["store", "analytics"].contains(known))
+    );
+    assert!(
+        !may("billing")
+            .iter()
+            .any(|known| ["analytics", "journal", "usage-source"].contains(known))
+    );
     // And the workspace is what is looked at.
     let known = dependencies();
     assert!(known.len() >= 15 && known["tollgate"].len() >= 4, "{known:?}");
@@ -110,15 +161,27 @@ fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The sources of the product, without tests, with their paths from the root.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ["", "gateway", "metering", "billing", "portal"].map(|name| root().join(name).join("src")).into();
-    folders.extend(std::fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path().join("src")));
-    folders.iter().for_each(|folder| files_below(folder, &mut found));
+    let mut folders: Vec<PathBuf> = ["", "gateway", "metering", "billing", "portal"]
+        .map(|name| root().join(name).join("src"))
+        .into();
+    folders.extend(
+        std::fs::read_dir(root().join("crates"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().join("src")),
+    );
+    for folder in &folders {
+        files_below(folder, &mut found);
+    }
     let relative = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
         (path.strip_prefix(root()).unwrap().display().to_string(), text)
     };
     let is_test = |name: &str| name.ends_with("/tests.rs") || name.contains("/tests/") || name.ends_with("/testing.rs");
-    let mut sources: Vec<_> = found.into_iter().map(relative).filter(|(name, _)| !is_test(name)).collect();
+    let mut sources: Vec<_> = found
+        .into_iter()
+        .map(relative)
+        .filter(|(name, _)| !is_test(name))
+        .collect();
     sources.sort();
     sources
 }
@@ -126,7 +189,12 @@ fn sources() -> Vec<(String, String)> {
 /// The lines before the tests inside a file.
 fn without_tests(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
-    let starts = |at: &usize| lines[*at].trim() == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|next| next.trim_start().starts_with("mod ") && next.contains('{'));
+    let starts = |at: &usize| {
+        lines[*at].trim() == "#[cfg(test)]"
+            && lines
+                .get(at + 1)
+                .is_some_and(|next| next.trim_start().starts_with("mod ") && next.contains('{'))
+    };
     let end = (0..lines.len()).find(starts).unwrap_or(lines.len());
     lines[..end].to_vec()
 }
@@ -158,7 +226,8 @@ fn starts_function(line: &str) -> bool {
     let head = line.trim_start().split('(').next().unwrap_or_default();
     let mut words = head.split_whitespace();
     let before = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern"];
-    line.trim_start().starts_with("pub(") && line.contains(" fn ") || words.find(|word| !before.contains(word)) == Some("fn")
+    line.trim_start().starts_with("pub(") && line.contains(" fn ")
+        || words.find(|word| !before.contains(word)) == Some("fn")
 }
 
 /// Name and length in lines of each function.
@@ -176,7 +245,13 @@ fn functions(lines: &[&str]) -> Vec<(String, usize)> {
                 break;
             }
             if opened && depth <= 0 {
-                let name = line.split("fn ").nth(1).unwrap_or_default().split(['(', '<']).next().unwrap_or_default();
+                let name = line
+                    .split("fn ")
+                    .nth(1)
+                    .unwrap_or_default()
+                    .split(['(', '<'])
+                    .next()
+                    .unwrap_or_default();
                 found.push((name.to_owned(), count + 1));
                 break;
             }
@@ -226,10 +301,21 @@ fn files_and_functions_stay_short() {
         }
     }
     let (file, function) = (ninety_fifth(&mut files), ninety_fifth(&mut lengths));
-    println!("{} files, 95 % at most {file} lines; {} functions, 95 % at most {function}", files.len(), lengths.len());
-    println!("longest file {}, longest function {}", files.last().unwrap(), lengths.last().unwrap());
+    println!(
+        "{} files, 95 % at most {file} lines; {} functions, 95 % at most {function}",
+        files.len(),
+        lengths.len()
+    );
+    println!(
+        "longest file {}, longest function {}",
+        files.last().unwrap(),
+        lengths.last().unwrap()
+    );
     assert!(files.len() > 100 && lengths.len() > 1_000);
     assert!(over.is_empty(), "{over:#?}");
     assert!(file <= FILE.1, "95 % of the files have up to {file} lines");
-    assert!(function <= FUNCTION.1, "95 % of the functions have up to {function} lines");
+    assert!(
+        function <= FUNCTION.1,
+        "95 % of the functions have up to {function} lines"
+    );
 }

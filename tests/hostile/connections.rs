@@ -19,7 +19,12 @@ fn check_in_step(world: &World) {
         assert!(has(&wire.heard, &format!("/step/{number}\r\n")), "{}", wire.text());
         assert_eq!(wire.statuses(), [200]);
     }
-    let steps: Vec<_> = world.upstream.new_requests().into_iter().filter(|seen| seen.target.starts_with("/step/")).collect();
+    let steps: Vec<_> = world
+        .upstream
+        .new_requests()
+        .into_iter()
+        .filter(|seen| seen.target.starts_with("/step/"))
+        .collect();
     assert_eq!(steps.len(), 8);
 }
 
@@ -39,7 +44,13 @@ fn a_body_is_asked_for_only_when_somebody_wants_it() {
     // Refused before anybody wanted it: no interim answer, and what follows is never taken for a request.
     for expect in ["Expect: 100-continue\r\n", "Expect: 100-Continue\r\n", ""] {
         let mut wire = world.connect();
-        wire.say(format!("POST /vault HTTP/1.1\r\nHost: h\r\n{expect}Content-Length: {}\r\n\r\n", SMUGGLED.len()).as_bytes());
+        wire.say(
+            format!(
+                "POST /vault HTTP/1.1\r\nHost: h\r\n{expect}Content-Length: {}\r\n\r\n",
+                SMUGGLED.len()
+            )
+            .as_bytes(),
+        );
         std::thread::sleep(Duration::from_millis(20));
         wire.say(SMUGGLED.as_bytes());
         wire.say(SMUGGLED.as_bytes());
@@ -56,13 +67,25 @@ fn an_answer_before_the_body_puts_nobody_out_of_step() {
     let world = World::new();
     let body = "x".repeat(64 << 10);
     for missing in [0, 1, 60 << 10] {
-        for encoding in [format!("Content-Length: {}", body.len()), "Transfer-Encoding: chunked".to_owned()] {
+        for encoding in [
+            format!("Content-Length: {}", body.len()),
+            "Transfer-Encoding: chunked".to_owned(),
+        ] {
             let mut wire = world.connect();
             wire.say(format!("POST /early HTTP/1.1\r\nHost: h\r\n{encoding}\r\n\r\n").as_bytes());
-            let whole = if encoding.starts_with('T') { format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()) } else { body.clone() };
+            let whole = if encoding.starts_with('T') {
+                format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+            } else {
+                body.clone()
+            };
             wire.say(&whole.as_bytes()[..whole.len() - missing]);
             wire.listen(LONG, |heard| has(heard, "x-target"));
-            assert_eq!(wire.from_upstream(), 1, "{encoding}, {missing} missing: {}", wire.text());
+            assert_eq!(
+                wire.upstream_answers(),
+                1,
+                "{encoding}, {missing} missing: {}",
+                wire.text()
+            );
             // The client goes, or hides a request in what was missing.
             wire.say(SMUGGLED.as_bytes());
             wire.listen(Duration::from_millis(50), |_| false);
@@ -76,7 +99,10 @@ fn an_answer_before_the_body_puts_nobody_out_of_step() {
 fn a_client_that_leaves_in_the_middle_puts_nobody_out_of_step() {
     let world = World::new();
     for sent in ["", "par", "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"] {
-        for head in ["Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"] {
+        for head in [
+            "Content-Length: 100\r\n\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n64\r\n",
+        ] {
             let mut wire = world.connect();
             wire.say(format!("POST /x HTTP/1.1\r\nHost: h\r\n{head}{sent}").as_bytes());
             std::thread::sleep(Duration::from_millis(10));
@@ -84,7 +110,13 @@ fn a_client_that_leaves_in_the_middle_puts_nobody_out_of_step() {
             check_in_step(&world);
         }
     }
-    assert!(!world.upstream.new_requests().iter().any(|seen| seen.target == "/smuggled"));
+    assert!(
+        !world
+            .upstream
+            .new_requests()
+            .iter()
+            .any(|seen| seen.target == "/smuggled")
+    );
 }
 
 #[test]
@@ -99,11 +131,16 @@ fn pipelined_requests_are_answered_in_their_order() {
     };
     let all: String = (0..200).map(one).collect();
     wire.say(all.as_bytes());
-    wire.listen(LONG, |heard| has(heard, "x-target: /p/199") || has(heard, "X-Target: /p/199"));
+    wire.listen(LONG, |heard| {
+        has(heard, "x-target: /p/199") || has(heard, "X-Target: /p/199")
+    });
     let expected: Vec<u16> = (0..200).map(|number| if number % 4 == 2 { 401 } else { 200 }).collect();
     assert_eq!(wire.statuses(), expected);
     let text = wire.text().to_lowercase();
-    let targets: Vec<usize> = text.match_indices("x-target: /p/").map(|(at, _)| text[at + 13..].split('\r').next().unwrap().parse().unwrap()).collect();
+    let targets: Vec<usize> = text
+        .match_indices("x-target: /p/")
+        .map(|(at, _)| text[at + 13..].split('\r').next().unwrap().parse().unwrap())
+        .collect();
     assert_eq!(targets, (0..200).filter(|number| number % 4 != 2).collect::<Vec<_>>());
     assert_eq!(world.upstream.new_requests().len(), 150);
 }
@@ -118,7 +155,11 @@ fn bytes_after_an_upgrade_are_never_forwarded_as_they_are() {
         );
         wire.say(head.as_bytes());
         assert!(wire.ends(LONG), "{}", wire.text());
-        assert!(matches!(wire.statuses()[..], [200, 400] | [400]), "{upgrade}: {}", wire.text());
+        assert!(
+            matches!(wire.statuses()[..], [200, 400] | [400]),
+            "{upgrade}: {}",
+            wire.text()
+        );
         for seen in world.upstream.new_requests() {
             for name in ["upgrade", "connection", "http2-settings", "sec-websocket-key"] {
                 assert!(seen.values(name).is_empty(), "{upgrade}: {seen:?}");

@@ -5,12 +5,16 @@ use serde_json::json;
 use crate::world::World;
 
 fn fields(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{line}\r\n")).collect()
+    lines.iter().flat_map(|line| [*line, "\r\n"]).collect()
 }
 
 /// Field lines without any valid credential for `/vault`; `other` is a key without a subscription to it.
 fn invalid(good: &str, other: &str) -> Vec<String> {
-    let typo = format!("{}{}", &good[..good.len() - 1], if good.ends_with('a') { 'b' } else { 'a' });
+    let typo = format!(
+        "{}{}",
+        &good[..good.len() - 1],
+        if good.ends_with('a') { 'b' } else { 'a' }
+    );
     let test = good.replace("tg_live_", "tg_test_");
     let one = |line: String| fields(&[&line]);
     vec![
@@ -50,7 +54,10 @@ fn invalid(good: &str, other: &str) -> Vec<String> {
         fields(&[&format!("X-API-Key: {good}"), &format!("X-API-Key: {good}")]),
         fields(&[&format!("X-API-Key: {good}"), &format!("X-API-Key: {other}")]),
         fields(&["X-API-Key:", &format!("X-API-Key: {good}")]),
-        fields(&[&format!("Authorization: Bearer {good}"), &format!("Authorization: Bearer {good}")]),
+        fields(&[
+            &format!("Authorization: Bearer {good}"),
+            &format!("Authorization: Bearer {good}"),
+        ]),
         fields(&["Authorization: Basic dTpw", &format!("Authorization: Bearer {good}")]),
         fields(&[&format!("Authorization: Bearer {good}"), &format!("X-API-Key: {other}")]),
         fields(&[&format!("Authorization: Bearer {good}"), "X-API-Key: garbage"]),
@@ -80,17 +87,30 @@ fn what_is_no_valid_credential_never_arrives() {
     for credentials in invalid(&good, &other) {
         for further in OVERRIDES {
             for method in ["GET", "OPTIONS", "HEAD", "PROPFIND"] {
-                let head = format!("{method} /vault/secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{credentials}{further}\r\n");
+                let head = format!(
+                    "{method} /vault/secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{credentials}{further}\r\n"
+                );
                 let wire = world.once(head.as_bytes());
                 let arrived = world.upstream.new_requests();
                 assert!(arrived.is_empty(), "{head}: {arrived:?}");
-                assert!(matches!(wire.statuses()[..], [400 | 401 | 403]), "{head}: {}", wire.text());
-                assert!(!wire.text().contains(&good) && !wire.text().contains(&other), "{head}: {}", wire.text());
+                assert!(
+                    matches!(wire.statuses()[..], [400 | 401 | 403]),
+                    "{head}: {}",
+                    wire.text()
+                );
+                assert!(
+                    !wire.text().contains(&good) && !wire.text().contains(&other),
+                    "{head}: {}",
+                    wire.text()
+                );
             }
         }
     }
     // The control: the same requests with the right key arrive.
-    for (further, place) in OVERRIDES.iter().zip(["X-API-Key: ", "Authorization: Bearer ", "x-api-key:"].iter().cycle()) {
+    for (further, place) in OVERRIDES
+        .iter()
+        .zip(["X-API-Key: ", "Authorization: Bearer ", "x-api-key:"].iter().cycle())
+    {
         world.get("/vault/secret", &format!("{place}{good}\r\n{further}"));
         assert_eq!(world.upstream.new_requests().len(), 1, "{place} {further}");
     }
@@ -101,7 +121,11 @@ fn a_query_or_a_body_is_no_place_for_a_key_unless_the_api_says_so() {
     let world = World::new();
     let key = world.subscriber("vault").key;
     for name in ["key", "api_key", "apikey", "X-API-Key", "access_token", "Authorization"] {
-        assert_eq!(world.get(&format!("/vault/secret?{name}={key}"), "").statuses(), [401], "{name}");
+        assert_eq!(
+            world.get(&format!("/vault/secret?{name}={key}"), "").statuses(),
+            [401],
+            "{name}"
+        );
     }
     let body = format!("access_token={key}");
     let head = format!(
@@ -130,7 +154,10 @@ fn revoked_expired_and_suspended_never_arrive_again() {
     becomes(&second, 200);
     world.api().delete(&format!("{credentials}/{}", subscriber.credential));
     becomes(&subscriber.key, 401);
-    world.api().post(&format!("/consumers/{}/suspend", subscriber.consumer), json!({ "reason": "test" }));
+    world.api().post(
+        &format!("/consumers/{}/suspend", subscriber.consumer),
+        json!({ "reason": "test" }),
+    );
     becomes(&second, 403);
     world.upstream.new_requests();
     for key in [&subscriber.key, &second] {

@@ -31,7 +31,13 @@ fn replay(address: SocketAddr, case: &Case, pieces: &[&[u8]], (gap, patience): (
         wire.ends(patience);
     } else {
         let answers = case.reaches.len();
-        wire.listen(patience, |heard| String::from_utf8_lossy(heard).to_lowercase().matches("x-upstream: raw").count() >= answers);
+        wire.listen(patience, |heard| {
+            String::from_utf8_lossy(heard)
+                .to_lowercase()
+                .matches("x-upstream: raw")
+                .count()
+                >= answers
+        });
         wire.ends(QUIET);
     }
     wire
@@ -50,7 +56,7 @@ fn check(case: &Case, wire: &Wire, entries: &[Entry]) -> Result<(), String> {
     if seen != case.reaches {
         return Err(format!("the upstream saw {seen:?}"));
     }
-    if wire.from_upstream() != seen.len() {
+    if wire.upstream_answers() != seen.len() {
         return Err(format!("{} requests, but the client heard {}", seen.len(), wire.text()));
     }
     if wire.closed != (case.then == Then::Closed) {
@@ -72,8 +78,18 @@ fn run(cases: &[Case], world: &World, mut cut: impl FnMut(&Case) -> (Vec<usize>,
     // What came too late to be blamed on its case is found here.
     std::thread::sleep(Duration::from_millis(100));
     let late = world.upstream.new_entries();
-    faults.extend(late.iter().filter(|entry| !matches!(entry, Entry::Cut)).map(|entry| format!("late: {entry:?}")));
-    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), cases.len(), faults.join("\n"));
+    faults.extend(
+        late.iter()
+            .filter(|entry| !matches!(entry, Entry::Cut))
+            .map(|entry| format!("late: {entry:?}")),
+    );
+    assert!(
+        faults.is_empty(),
+        "{} of {}:\n{}",
+        faults.len(),
+        cases.len(),
+        faults.join("\n")
+    );
 }
 
 #[test]
@@ -90,7 +106,9 @@ fn the_outcome_is_the_same_however_a_payload_is_split() {
     let world = World::new();
     run(&cases(), &world, |case| {
         let end = case.wire.len();
-        let mut cuts: Vec<usize> = (0..2).map(|_| usize::try_from(random.below(end as u64)).unwrap()).collect();
+        let mut cuts: Vec<usize> = (0..2)
+            .map(|_| usize::try_from(random.below(end as u64)).unwrap())
+            .collect();
         cuts.extend([0, end]);
         cuts.sort_unstable();
         (cuts, Duration::from_millis(2))
@@ -100,9 +118,24 @@ fn the_outcome_is_the_same_however_a_payload_is_split() {
 }
 
 /// Field names that a mutation may leave in what is forwarded, besides those that the gateway sets.
-const ALLOWED: &[&str] = &["host", "user-agent", "content-type", "content-length", "content-encoding", "transfer-%45ncoding", "x"];
+const ALLOWED: &[&str] = &[
+    "host",
+    "user-agent",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-%45ncoding",
+    "x",
+];
 const OURS: &[&str] = &[
-    "x-request-id", "traceparent", "x-plan", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via", "x-gateway-secret",
+    "x-request-id",
+    "traceparent",
+    "x-plan",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "via",
+    "x-gateway-secret",
 ];
 
 fn check_mutation(wire: &Wire, entries: &[Entry]) -> Result<usize, String> {
@@ -114,15 +147,24 @@ fn check_mutation(wire: &Wire, entries: &[Entry]) -> Result<usize, String> {
             Entry::Cut => {}
         }
     }
-    if seen.len() > 1 || wire.from_upstream() != seen.len() || !wire.closed {
-        return Err(format!("{} requests, closed: {}, heard {}", seen.len(), wire.closed, wire.text()));
+    if seen.len() > 1 || wire.upstream_answers() != seen.len() || !wire.closed {
+        return Err(format!(
+            "{} requests, closed: {}, heard {}",
+            seen.len(),
+            wire.closed,
+            wire.text()
+        ));
     }
     for request in &seen {
         if request.values("content-length") != [request.body.len().to_string()] {
             return Err(format!("length: {request:?}"));
         }
         let known = |name: &str| ALLOWED.contains(&name) || OURS.contains(&name);
-        if let Some((name, _)) = request.headers.iter().find(|(name, _)| !known(&name.to_ascii_lowercase())) {
+        if let Some((name, _)) = request
+            .headers
+            .iter()
+            .find(|(name, _)| !known(&name.to_ascii_lowercase()))
+        {
             return Err(format!("a field named {name}"));
         }
     }
@@ -134,7 +176,12 @@ fn no_mutation_of_transfer_encoding_is_read_in_two_ways() {
     let world = World::new();
     let (mut faults, mut reached) = (Vec::new(), 0);
     for case in mutations() {
-        let wire = replay(world.platform.gateway(), &case, &[&case.wire], (Duration::ZERO, PATIENCE));
+        let wire = replay(
+            world.platform.gateway(),
+            &case,
+            &[&case.wire],
+            (Duration::ZERO, PATIENCE),
+        );
         match check_mutation(&wire, &world.upstream.new_entries()) {
             Ok(count) => reached += count,
             Err(fault) => faults.push(format!("{}: {fault}", case.name)),
@@ -145,6 +192,20 @@ fn no_mutation_of_transfer_encoding_is_read_in_two_ways() {
     assert!(reached > 0);
 }
 
+/// Copies bytes one way until they end.
+fn copy(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut piece) {
+            if to.write_all(&piece[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+}
+
 /// Forwards bytes both ways, whatever they are.
 fn naive_proxy(upstream: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -152,18 +213,8 @@ fn naive_proxy(upstream: SocketAddr) -> SocketAddr {
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let (client, server) = (client.unwrap(), TcpStream::connect(upstream).unwrap());
-            for (from, to) in [(&client, &server), (&server, &client)] {
-                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                std::thread::spawn(move || {
-                    let mut piece = [0; 4096];
-                    while let Ok(count @ 1..) = from.read(&mut piece) {
-                        if to.write_all(&piece[..count]).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = to.shutdown(std::net::Shutdown::Write);
-                });
-            }
+            copy(&client, &server);
+            copy(&server, &client);
         }
     });
     address
@@ -174,7 +225,10 @@ fn control_a_proxy_that_forwards_bytes_fails_the_same_checks() {
     let dir = tempfile::TempDir::new().unwrap();
     let upstream = RawUpstream::start(dir.path());
     let proxy = naive_proxy(upstream.address());
-    let refused: Vec<Case> = cases().into_iter().filter(|case| case.reaches.is_empty() && case.then == Then::Closed).collect();
+    let refused: Vec<Case> = cases()
+        .into_iter()
+        .filter(|case| case.reaches.is_empty() && case.then == Then::Closed)
+        .collect();
     let (mut failed, mut unread) = (0, 0);
     for case in &refused {
         let wire = replay(proxy, case, &[&case.wire], (Duration::ZERO, SHORT));
@@ -185,7 +239,10 @@ fn control_a_proxy_that_forwards_bytes_fails_the_same_checks() {
     // Every payload that must be refused is told from a clean outcome; most by what the strict upstream could not read.
     assert!(failed * 10 >= refused.len() * 9, "{failed} of {}", refused.len());
     assert!(unread * 2 > refused.len(), "{unread} of {}", refused.len());
-    let valid: Vec<Case> = cases().into_iter().filter(|case| case.name == "length: a request as a body is a body").collect();
+    let valid: Vec<Case> = cases()
+        .into_iter()
+        .filter(|case| case.name == "length: a request as a body is a body")
+        .collect();
     let wire = replay(proxy, &valid[0], &[&valid[0].wire], (Duration::ZERO, PATIENCE));
     check(&valid[0], &wire, &upstream.new_entries()).unwrap();
 }

@@ -7,16 +7,45 @@ const SPOOF: &str = "spoofed-by-the-client";
 
 /// Names that no client may set.
 const OWNED: &[&str] = &[
-    "X-Consumer-Id", "X-Consumer-Name", "X-Consumer-Groups", "X-Consumer-Custom-Id", "X-Subscription-Id", "X-Plan", "X-Forwarded-For",
-    "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-User", "X-Forwarded-Email",
-    "Forwarded", "X-Real-IP", "X-Request-Start", "X-Gateway-Secret", "traceparent",
+    "X-Consumer-Id",
+    "X-Consumer-Name",
+    "X-Consumer-Groups",
+    "X-Consumer-Custom-Id",
+    "X-Subscription-Id",
+    "X-Plan",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Request-Start",
+    "X-Gateway-Secret",
+    "traceparent",
 ];
 
 /// Spellings of a name that some upstream takes for it.
 fn spellings(name: &str) -> Vec<String> {
-    let mixed = name.chars().enumerate().map(|(at, c)| if at % 2 == 0 { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() });
+    let mixed = name.chars().enumerate().map(|(at, c)| {
+        if at % 2 == 0 {
+            c.to_ascii_uppercase()
+        } else {
+            c.to_ascii_lowercase()
+        }
+    });
     let first_only = name.replacen('-', "_", 1);
-    vec![name.to_owned(), name.to_lowercase(), name.to_uppercase(), mixed.collect(), name.replace('-', "_"), first_only, name.to_lowercase().replace('-', "_")]
+    vec![
+        name.to_owned(),
+        name.to_lowercase(),
+        name.to_uppercase(),
+        mixed.collect(),
+        name.replace('-', "_"),
+        first_only,
+        name.to_lowercase().replace('-', "_"),
+    ]
 }
 
 fn check(seen: &Seen, what: &str) {
@@ -29,7 +58,10 @@ fn check(seen: &Seen, what: &str) {
     assert_eq!(seen.values("x-forwarded-proto"), ["http"], "{what}");
     assert_eq!(seen.values("x-plan"), ["plan"], "{what}");
     assert_eq!(seen.values("x-request-id").len(), 1, "{what}");
-    assert!(seen.headers.iter().all(|(name, _)| !name.contains('_')), "{what}: {seen:?}");
+    assert!(
+        seen.headers.iter().all(|(name, _)| !name.contains('_')),
+        "{what}: {seen:?}"
+    );
 }
 
 #[test]
@@ -51,10 +83,21 @@ fn no_spelling_of_an_identity_field_arrives() {
                 let seen = world.upstream.new_requests();
                 assert_eq!(seen.len(), 2, "{fields}");
                 check(&seen[0], &fields);
-                assert!(seen[0].values("x-consumer-id").is_empty() && seen[0].values("x-subscription-id").is_empty(), "{fields}");
+                assert!(
+                    seen[0].values("x-consumer-id").is_empty() && seen[0].values("x-subscription-id").is_empty(),
+                    "{fields}"
+                );
                 check(&seen[1], &fields);
-                assert_eq!(seen[1].values("x-consumer-id"), [subscriber.consumer.as_str()], "{fields}");
-                assert_eq!(seen[1].values("x-subscription-id"), [subscriber.subscription.as_str()], "{fields}");
+                assert_eq!(
+                    seen[1].values("x-consumer-id"),
+                    [subscriber.consumer.as_str()],
+                    "{fields}"
+                );
+                assert_eq!(
+                    seen[1].values("x-subscription-id"),
+                    [subscriber.subscription.as_str()],
+                    "{fields}"
+                );
                 assert!(seen[1].values("x-api-key").is_empty(), "{fields}");
             }
         }
@@ -75,7 +118,11 @@ fn connection_takes_none_of_the_gateways_fields_away() {
             let seen = world.upstream.new_requests();
             assert_eq!(seen.len(), 1, "{head}: {}", wire.text());
             check(&seen[0], &head);
-            assert_eq!(seen[0].values("x-consumer-id"), [subscriber.consumer.as_str()], "{head}");
+            assert_eq!(
+                seen[0].values("x-consumer-id"),
+                [subscriber.consumer.as_str()],
+                "{head}"
+            );
             assert!(seen[0].values("connection").is_empty(), "{head}");
         }
     }
@@ -109,7 +156,14 @@ fn trailers_carry_no_identity() {
 #[test]
 fn a_request_id_is_taken_over_only_if_it_is_one() {
     let world = World::new();
-    for (given, taken) in [("abc-123", true), ("", false), ("a b", false), ("a\"b", false), (&"x".repeat(500), false), ("<script>", false)] {
+    for (given, taken) in [
+        ("abc-123", true),
+        ("", false),
+        ("a b", false),
+        ("a\"b", false),
+        (&"x".repeat(500), false),
+        ("<script>", false),
+    ] {
         let wire = world.get("/x", &format!("X-Request-Id: {given}\r\n"));
         let seen = world.upstream.new_requests();
         let forwarded = seen[0].values("x-request-id");

@@ -3,6 +3,13 @@
 //! What the upstream saw decides, not what the gateway answered. Each check that could pass by accident has a control
 //! in which it must fail.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "in a test a panic is a finding, and clock and environment are the machine's"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

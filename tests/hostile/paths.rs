@@ -117,16 +117,15 @@ fn decode(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < path.len() {
-        let escape = path.get(at + 1..at + 3).and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        match escape.filter(|_| path[at] == b'%') {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(path[at]);
-                at += 1;
-            }
+        let escape = path
+            .get(at + 1..at + 3)
+            .and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        if let Some(byte) = escape.filter(|_| path[at] == b'%') {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(path[at]);
+            at += 1;
         }
     }
     out
@@ -139,7 +138,14 @@ fn is_vault(target: &str) -> bool {
 
 #[test]
 fn the_obliging_reader_knows_a_protected_path_in_any_dress() {
-    for target in ["/vault/secret", "/x/%252e%252e/vault", "//vault;a=b/secret", "/\\vault\\x", "/%2576ault/x", "/vault\0/x"] {
+    for target in [
+        "/vault/secret",
+        "/x/%252e%252e/vault",
+        "//vault;a=b/secret",
+        "/\\vault\\x",
+        "/%2576ault/x",
+        "/vault\0/x",
+    ] {
         assert!(is_vault(target), "{target}");
     }
     for target in ["/", "/x", "/vaults", "/x/vault", "/vault/../x"] {
@@ -155,7 +161,12 @@ fn spellings_that_arrive(world: &World, fields: &str) -> Vec<String> {
                 format!("{method} {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{more}{fields}\r\n").as_bytes(),
             );
             let seen = world.upstream.new_requests();
-            assert_eq!(wire.from_upstream(), seen.len(), "{method} {target:?}: {}", wire.text());
+            assert_eq!(
+                wire.upstream_answers(),
+                seen.len(),
+                "{method} {target:?}: {}",
+                wire.text()
+            );
             assert!(wire.closed, "{method} {target:?}");
             let vault = seen.iter().filter(|request| is_vault(&request.target));
             arrived.extend(vault.map(|request| format!("{method} {target:?} arrived as {:?}", request.target)));
@@ -170,16 +181,32 @@ fn no_spelling_of_a_protected_path_arrives_without_a_subscription_to_it() {
     let (outsider, insider) = (world.subscriber("open"), world.subscriber("vault"));
     for fields in [String::new(), format!("X-API-Key: {}\r\n", outsider.key)] {
         let arrived = spellings_that_arrive(&world, &fields);
-        assert!(arrived.is_empty(), "{} with {fields:?}:\n{}", arrived.len(), arrived.join("\n"));
+        assert!(
+            arrived.is_empty(),
+            "{} with {fields:?}:\n{}",
+            arrived.len(),
+            arrived.join("\n")
+        );
     }
     // With a subscription the plain spellings arrive: it was the authorisation that held the others back.
     let arrived = spellings_that_arrive(&world, &format!("Authorization: Bearer {}\r\n", insider.key));
-    for plain in ["\"/vault/secret\"", "\"/%76ault/secret\"", "\"/vault/secret?x=1\"", "\"http://h/vault/secret\""] {
-        assert!(arrived.iter().any(|line| line.starts_with(&format!("GET {plain} "))), "{plain}: {arrived:?}");
+    for plain in [
+        "\"/vault/secret\"",
+        "\"/%76ault/secret\"",
+        "\"/vault/secret?x=1\"",
+        "\"http://h/vault/secret\"",
+    ] {
+        assert!(
+            arrived.iter().any(|line| line.starts_with(&format!("GET {plain} "))),
+            "{plain}: {arrived:?}"
+        );
     }
     // The neighbour is open.
-    assert_eq!(world.get("/x", "").from_upstream(), 1);
-    assert_eq!(world.get("/x", &format!("X-API-Key: {}\r\n", insider.key)).statuses(), [403]);
+    assert_eq!(world.get("/x", "").upstream_answers(), 1);
+    assert_eq!(
+        world.get("/x", &format!("X-API-Key: {}\r\n", insider.key)).statuses(),
+        [403]
+    );
 }
 
 #[test]
@@ -195,7 +222,11 @@ fn what_arrives_is_what_was_matched_in_one_spelling() {
     ] {
         world.get(sent, "");
         let seen = world.upstream.new_requests();
-        assert_eq!(seen.iter().map(|seen| seen.target.as_str()).collect::<Vec<_>>(), [expected], "{sent}");
+        assert_eq!(
+            seen.iter().map(|seen| seen.target.as_str()).collect::<Vec<_>>(),
+            [expected],
+            "{sent}"
+        );
     }
 }
 
@@ -204,20 +235,59 @@ fn the_gateways_own_paths_and_the_control_plane_are_not_behind_the_gateway() {
     let world = World::new();
     let admin = format!("Authorization: Bearer {}\r\n", crate::support::platform::ADMIN_TOKEN);
     let (portal, ops) = (world.platform.portal(), world.platform.ops());
-    let hosts = ["h".to_owned(), portal.to_string(), ops.to_string(), "localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]:8081".to_owned()];
-    let paths = ["/api/v1/config", "/api/v1/tokens", "/api/v1/accounts", "/metrics", "/healthz", "/readyz", "/login", "/admin", "//api/v1/config", "/%61pi/v1/config", "/x/../api/v1/config", "/api%2fv1/config"];
+    let hosts = [
+        "h".to_owned(),
+        portal.to_string(),
+        ops.to_string(),
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "[::1]:8081".to_owned(),
+    ];
+    let paths = [
+        "/api/v1/config",
+        "/api/v1/tokens",
+        "/api/v1/accounts",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/login",
+        "/admin",
+        "//api/v1/config",
+        "/%61pi/v1/config",
+        "/x/../api/v1/config",
+        "/api%2fv1/config",
+    ];
     for host in &hosts {
         for path in paths {
-            let forms = [format!("GET {path}"), format!("GET http://{host}{path}"), format!("POST {path}")];
+            let forms = [
+                format!("GET {path}"),
+                format!("GET http://{host}{path}"),
+                format!("POST {path}"),
+            ];
             for form in forms {
-                let length = if form.starts_with("POST") { "Content-Length: 0\r\n" } else { "" };
-                let wire = world.once(format!("{form} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}{admin}\r\n").as_bytes());
+                let length = if form.starts_with("POST") {
+                    "Content-Length: 0\r\n"
+                } else {
+                    ""
+                };
+                let wire = world.once(
+                    format!("{form} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}{admin}\r\n").as_bytes(),
+                );
                 // The admin token is no key: a wrong credential, whatever the path, and nothing of it goes upstream.
-                assert!(matches!(wire.statuses()[..], [400 | 401]), "{form} at {host}: {}", wire.text());
+                assert!(
+                    matches!(wire.statuses()[..], [400 | 401]),
+                    "{form} at {host}: {}",
+                    wire.text()
+                );
             }
             // Without the token only the open API is there: its upstream answers, nobody else.
-            let wire = world.once(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes());
-            assert!(wire.from_upstream() == 1 || wire.statuses() == [400], "{path} at {host}: {}", wire.text());
+            let wire =
+                world.once(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes());
+            assert!(
+                wire.upstream_answers() == 1 || wire.statuses() == [400],
+                "{path} at {host}: {}",
+                wire.text()
+            );
         }
         let wire = world.once(format!("CONNECT {portal} HTTP/1.1\r\nHost: {host}\r\n{admin}\r\n").as_bytes());
         assert!(matches!(wire.statuses()[..], [400 | 405]), "{}", wire.text());
@@ -225,9 +295,31 @@ fn the_gateways_own_paths_and_the_control_plane_are_not_behind_the_gateway() {
     for seen in world.upstream.new_requests() {
         assert!(seen.values("authorization").is_empty(), "{seen:?}");
     }
-    for path in ["/.tollgate", "/.tollgate/", "/.tollgate/x", "/%2etollgate/x", "/.tollgat%65/x", "//.tollgate/x", "/.tollgate//x", "/x/../.tollgate/x", "/.tollgate/../x", "/.tollgate%2fx", "/.tollgate;a/x"] {
+    for path in [
+        "/.tollgate",
+        "/.tollgate/",
+        "/.tollgate/x",
+        "/%2etollgate/x",
+        "/.tollgat%65/x",
+        "//.tollgate/x",
+        "/.tollgate//x",
+        "/x/../.tollgate/x",
+        "/.tollgate/../x",
+        "/.tollgate%2fx",
+        "/.tollgate;a/x",
+    ] {
         let wire = world.get(path, "");
-        assert!(matches!(wire.statuses()[..], [400 | 404]) || path.contains(';'), "{path}: {}", wire.text());
+        assert!(
+            matches!(wire.statuses()[..], [400 | 404]) || path.contains(';'),
+            "{path}: {}",
+            wire.text()
+        );
     }
-    assert!(world.upstream.new_requests().iter().all(|seen| seen.target == "/.tollgate;a/x"));
+    assert!(
+        world
+            .upstream
+            .new_requests()
+            .iter()
+            .all(|seen| seen.target == "/.tollgate;a/x")
+    );
 }

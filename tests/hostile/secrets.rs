@@ -27,19 +27,47 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 
 #[test]
 fn no_secret_is_in_logs_metrics_answers_or_data() {
-    let talkative = |settings: Settings| settings.with("TOLLGATE_LOG_FILTER", "trace").with("TOLLGATE_LOG_FORMAT", "json");
-    let mut world = World::with(talkative, json!([{ "requests": 1_000_000, "per": "minute" }]));
+    let talkative = |settings: Settings| {
+        settings
+            .with("TOLLGATE_LOG_FILTER", "trace")
+            .with("TOLLGATE_LOG_FORMAT", "json")
+    };
+    let mut world = World::with(talkative, &json!([{ "requests": 1_000_000, "per": "minute" }]));
     let live = world.subscriber("vault");
     let credentials = format!("/consumers/{}/credentials", live.consumer);
-    let test_key = crate::support::api::text(&world.api().post(&credentials, json!({ "type": "api_key", "mode": "test" }))["secret"]);
-    let scoped = world.api().post("/tokens", json!({ "name": "ci", "scopes": ["usage:read"] }));
+    let test_key = crate::support::api::text(
+        &world
+            .api()
+            .post(&credentials, json!({ "type": "api_key", "mode": "test" }))["secret"],
+    );
+    let scoped = world
+        .api()
+        .post("/tokens", json!({ "name": "ci", "scopes": ["usage:read"] }));
     let token = crate::support::api::text(&scoped["secret"]);
     let wrong = "tg_live_wrongwrongwrongwrongwrongwrongwrongwrongwro123456";
-    let secrets = [live.key.as_str(), &test_key, &token, ADMIN_TOKEN, UPSTREAM_SECRET, wrong];
+    let secrets = [
+        live.key.as_str(),
+        &test_key,
+        &token,
+        ADMIN_TOKEN,
+        UPSTREAM_SECRET,
+        wrong,
+    ];
     let mut said = Vec::new();
     for secret in secrets {
-        for target in ["/vault/x", "/x", "/.tollgate/usage", "/vault//x", &format!("/vault/{secret}x?key={secret}")] {
-            for place in ["X-API-Key: ", "Authorization: Bearer ", "Authorization: Basic ", "Cookie: session="] {
+        for target in [
+            "/vault/x",
+            "/x",
+            "/.tollgate/usage",
+            "/vault//x",
+            &format!("/vault/{secret}x?key={secret}"),
+        ] {
+            for place in [
+                "X-API-Key: ",
+                "Authorization: Bearer ",
+                "Authorization: Basic ",
+                "Cookie: session=",
+            ] {
                 // A path or a query that holds a secret was put there by the client, and is forwarded and recorded.
                 // So are cookies and credentials of other schemes, which are the upstream's business.
                 let is_theirs = target == "/x" && !place.starts_with("X-API") && !place.contains("Bearer");
@@ -51,15 +79,39 @@ fn no_secret_is_in_logs_metrics_answers_or_data() {
         said.extend(world.once(format!("GET /vault HTTP/1.1\r\nHost: h\r\nX-API-Key: {secret}\r\nX-API-Key: {secret}\r\nBad Field\r\n\r\n").as_bytes()).heard);
     }
     let api = world.api();
-    for path in ["/config", "/accounts", "/consumers", &credentials, "/tokens", "/audit-events", "/apis", "/gateways", "/openapi.json", "/nowhere"] {
+    for path in [
+        "/config",
+        "/accounts",
+        "/consumers",
+        &credentials,
+        "/tokens",
+        "/audit-events",
+        "/apis",
+        "/gateways",
+        "/openapi.json",
+        "/nowhere",
+    ] {
         said.extend(api.call("GET", path, None).body);
     }
-    for (name, body) in [("/config", json!({ "apis": UPSTREAM_SECRET })), ("/tokens", json!({ "name": token, "scopes": 7 }))] {
+    for (name, body) in [
+        ("/config", json!({ "apis": UPSTREAM_SECRET })),
+        ("/tokens", json!({ "name": token, "scopes": 7 })),
+    ] {
         // What the caller sent in a wrong place may be told back to him, but not a secret of another.
-        said.extend(api.call("PUT", name, Some(&body)).headers.iter().flat_map(|(_, value)| value.bytes().collect::<Vec<_>>()));
+        said.extend(
+            api.call("PUT", name, Some(&body))
+                .headers
+                .iter()
+                .flat_map(|(_, value)| value.bytes().collect::<Vec<_>>()),
+        );
     }
     for path in ["/metrics", "/readyz", "/healthz"] {
-        said.extend(crate::support::client::Client::new(world.platform.ops()).get(path, &[]).unwrap().body);
+        said.extend(
+            crate::support::client::Client::new(world.platform.ops())
+                .get(path, &[])
+                .unwrap()
+                .body,
+        );
     }
     let data = world.platform.settings.data_dir.clone();
     let running = files(&data);

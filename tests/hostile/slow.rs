@@ -24,15 +24,26 @@ fn slow_clients_are_cut_off_while_others_are_served() {
     let cases: [(&str, &[u8], &[u8]); 4] = [
         ("silence", b"", b""),
         ("a head, byte by byte", b"GET /x HTTP/1.1\r\nHost: h\r\nX: ", b"x"),
-        ("a body, byte by byte", b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n", b"x"),
-        ("chunks, one by one", b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (
+            "a body, byte by byte",
+            b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n",
+            b"x",
+        ),
+        (
+            "chunks, one by one",
+            b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1\r\nx\r\n",
+        ),
     ];
     std::thread::scope(|scope| {
         for (name, start, drip) in cases {
             scope.spawn(move || {
                 let lived = lifetime(world, start, drip);
                 eprintln!("{name}: {lived:?}");
-                assert!(lived > Duration::from_secs(5) && lived < Duration::from_secs(25), "{name}: {lived:?}");
+                assert!(
+                    lived > Duration::from_secs(5) && lived < Duration::from_secs(25),
+                    "{name}: {lived:?}"
+                );
             });
         }
         scope.spawn(|| {

@@ -32,7 +32,7 @@ fn api(name: &str, base_path: &str, url: &str) -> Value {
     })
 }
 
-fn product(name: &str, limits: Value) -> Value {
+fn product(name: &str, limits: &Value) -> Value {
     json!({
         "name": name, "title": name, "apis": [name],
         "plans": [{ "name": "plan", "title": "Plan", "limits": limits, "price": { "currency": "USD" } }],
@@ -41,27 +41,39 @@ fn product(name: &str, limits: Value) -> Value {
 
 impl World {
     pub fn new() -> Self {
-        Self::with(|settings| settings, json!([{ "requests": 1_000_000, "per": "minute" }]))
+        Self::with(
+            |settings| settings,
+            &json!([{ "requests": 1_000_000, "per": "minute" }]),
+        )
     }
 
     /// With settings of the process and limits of anonymous callers.
-    pub fn with(set: impl FnOnce(Settings) -> Settings, limits: Value) -> Self {
+    pub fn with(set: impl FnOnce(Settings) -> Settings, limits: &Value) -> Self {
         let world = Self::set_up(set, limits);
         world.wait_served();
         world
     }
 
     /// The same without a look at whether the gateway serves it already, for those who cannot ask in the clear.
-    pub fn set_up(set: impl FnOnce(Settings) -> Settings, limits: Value) -> Self {
+    pub fn set_up(set: impl FnOnce(Settings) -> Settings, limits: &Value) -> Self {
         let dir = TempDir::new().unwrap();
         let upstream = RawUpstream::start(dir.path());
         let platform = set(Settings::new(&dir.path().join("data"))).start();
         let mut open = api("open", "/", &upstream.url);
         open["anonymous"] = json!({ "product": "open", "plan": "plan", "by": "ip" });
         let vault = api("vault", "/vault", &upstream.url);
-        let products = [product("open", limits), product("vault", json!([{ "requests": 1_000_000, "per": "minute" }]))];
-        platform.api().put("/config", json!({ "apis": [open, vault], "products": products }));
-        Self { platform, upstream, _dir: dir }
+        let products = [
+            product("open", limits),
+            product("vault", &json!([{ "requests": 1_000_000, "per": "minute" }])),
+        ];
+        platform
+            .api()
+            .put("/config", json!({ "apis": [open, vault], "products": products }));
+        Self {
+            platform,
+            upstream,
+            _dir: dir,
+        }
     }
 
     /// Waits until the gateway serves the configuration.
@@ -73,7 +85,11 @@ impl World {
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        panic!("the configuration is not served: {}", self.once(b"GET /vault HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").text());
+        panic!(
+            "the configuration is not served: {}",
+            self.once(b"GET /vault HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+                .text()
+        );
     }
 
     pub fn api(&self) -> Api {
@@ -81,7 +97,9 @@ impl World {
     }
 
     pub fn subscriber(&self, product: &str) -> Subscriber {
-        let subscriber = self.api().subscriber(&format!("{product}-caller"), product, "plan", json!({}));
+        let subscriber = self
+            .api()
+            .subscriber(&format!("{product}-caller"), product, "plan", json!({}));
         self.wait_known(&subscriber.key);
         subscriber
     }
@@ -90,7 +108,9 @@ impl World {
     pub fn wait_known(&self, key: &str) {
         let known = (0..500).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));
-            self.get("/.tollgate/usage", &format!("X-API-Key: {key}\r\n")).statuses() == [200]
+            self.get("/.tollgate/usage", &format!("X-API-Key: {key}\r\n"))
+                .statuses()
+                == [200]
         });
         assert!(known, "a new key is never known");
     }

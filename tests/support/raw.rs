@@ -5,7 +5,6 @@
 //! `X-Upstream: raw` and its target in `X-Target`. What is not plainly one request is logged as a fault. A target that
 //! contains `early` is answered before its body is read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,6 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,11 @@ impl Seen {
     /// All values of a field.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let same = |known: &&(String, String)| known.0.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(same).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(same)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 }
 
@@ -67,9 +71,16 @@ impl RawUpstream {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines.find_map(|line| line.unwrap().split("upstream at ").nth(1).map(str::to_owned)).unwrap();
+        let url = lines
+            .find_map(|line| line.unwrap().split("upstream at ").nth(1).map(str::to_owned))
+            .unwrap();
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, dir, read: AtomicU64::new(0) }
+        Self {
+            child,
+            url,
+            dir,
+            read: AtomicU64::new(0),
+        }
     }
 
     pub fn address(&self) -> std::net::SocketAddr {
@@ -103,7 +114,10 @@ impl RawUpstream {
     /// Every byte that came over every connection, one after another.
     pub fn raw(&self) -> Vec<u8> {
         let files = std::fs::read_dir(&self.dir).unwrap().map(|file| file.unwrap().path());
-        files.filter(|path| path.extension().is_some_and(|end| end == "bin")).flat_map(|path| std::fs::read(path).unwrap()).collect()
+        files
+            .filter(|path| path.extension().is_some_and(|end| end == "bin"))
+            .flat_map(|path| std::fs::read(path).unwrap())
+            .collect()
     }
 }
 
@@ -115,7 +129,9 @@ impl Drop for RawUpstream {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+    (0..text.len() / 2)
+        .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
+        .collect()
 }
 
 fn parse_entry(line: &str) -> Entry {
@@ -127,7 +143,12 @@ fn parse_entry(line: &str) -> Entry {
         return Entry::Cut;
     }
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let headers = value["headers"].as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+    let headers = value["headers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| (text(&pair[0]), text(&pair[1])))
+        .collect();
     Entry::Request(Seen {
         method: text(&value["method"]),
         target: text(&value["target"]),
@@ -144,8 +165,18 @@ pub fn run_if_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("upstream at http://{}", listener.local_addr().unwrap());
     for (number, stream) in listener.incoming().enumerate() {
-        let (log, raw) = (Arc::clone(&log), File::create(dir.join(format!("{number}.bin"))).unwrap());
-        std::thread::spawn(move || Reader { stream: stream.unwrap(), raw, buffer: Vec::new() }.serve(&log));
+        let (log, raw) = (
+            Arc::clone(&log),
+            File::create(dir.join(format!("{number}.bin"))).unwrap(),
+        );
+        std::thread::spawn(move || {
+            Reader {
+                stream: stream.unwrap(),
+                raw,
+                buffer: Vec::new(),
+            }
+            .serve(&log)
+        });
     }
 }
 
@@ -185,7 +216,9 @@ impl Reader {
                 Err(Stop::Cut) => return note(json!({ "cut": true })),
                 Err(Stop::Fault(fault)) => {
                     note(json!({ "fault": fault }));
-                    let _ = self.stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                    let _ = self
+                        .stream
+                        .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
                     return;
                 }
             }
@@ -236,7 +269,10 @@ impl Reader {
         if line.pop() != Some(b'\r') {
             return fault("a line that does not end in CR LF", &line);
         }
-        if line.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+        if line
+            .iter()
+            .any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f)
+        {
             return fault("a control character in a line", &line);
         }
         Ok(line)
@@ -259,7 +295,9 @@ impl Reader {
             Length::Chunked => self.chunks()?,
         };
         let mut hex = String::new();
-        body.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
+        for byte in &body {
+            write!(hex, "{byte:02x}").unwrap();
+        }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let headers: Vec<_> = headers.iter().map(|(name, value)| json!([name, text(value)])).collect();
         let seen = json!({ "method": method, "target": target, "headers": headers, "body": hex });
@@ -270,9 +308,16 @@ impl Reader {
         let line = self.line()?;
         let text = String::from_utf8(line.clone()).unwrap_or_default();
         let parts: Vec<&str> = text.split(' ').collect();
-        let [method, target, "HTTP/1.1"] = parts[..] else { return fault("not a request line", &line) };
+        let [method, target, "HTTP/1.1"] = parts[..] else {
+            return fault("not a request line", &line);
+        };
         let plain = target.starts_with('/') || (target == "*" && method == "OPTIONS");
-        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) || !plain {
+        if method.is_empty()
+            || !method
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+            || !plain
+        {
             return fault("not a request line", &line);
         }
         Ok((method.to_owned(), target.to_owned()))
@@ -285,7 +330,9 @@ impl Reader {
             if line.is_empty() {
                 return Ok(fields);
             }
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { return fault("a field without a colon", &line) };
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+                return fault("a field without a colon", &line);
+            };
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
             let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
             if name.is_empty() || !name.iter().all(is_token) {
@@ -301,10 +348,16 @@ impl Reader {
             let line = self.line()?;
             let digits = String::from_utf8(line.clone()).unwrap_or_default();
             let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let (true, Ok(size)) = (is_plain, usize::from_str_radix(&digits, 16)) else { return fault("not a chunk size", &line) };
+            let (true, Ok(size)) = (is_plain, usize::from_str_radix(&digits, 16)) else {
+                return fault("not a chunk size", &line);
+            };
             if size == 0 {
                 let end = self.line()?;
-                return if end.is_empty() { Ok(body) } else { fault("a trailer", &end) };
+                return if end.is_empty() {
+                    Ok(body)
+                } else {
+                    fault("a trailer", &end)
+                };
             }
             body.extend(self.take(size)?);
             if self.take(2)? != b"\r\n" {
@@ -316,7 +369,11 @@ impl Reader {
 
 fn length_of(headers: &[(String, Vec<u8>)]) -> Result<Length, Stop> {
     let all = |name: &str| -> Vec<&[u8]> {
-        headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice()).collect()
+        headers
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+            .collect()
     };
     if all("host").len() != 1 {
         return fault("not one host", b"");
@@ -326,7 +383,10 @@ fn length_of(headers: &[(String, Vec<u8>)]) -> Result<Length, Stop> {
         ([], [encoding]) if encoding.eq_ignore_ascii_case(b"chunked") => Ok(Length::Chunked),
         ([length], []) if !length.is_empty() && length.iter().all(u8::is_ascii_digit) => {
             let number = std::str::from_utf8(length).unwrap().parse();
-            number.map_or_else(|_| fault("a length that is no number", length), |number| Ok(Length::Fixed(number)))
+            number.map_or_else(
+                |_| fault("a length that is no number", length),
+                |number| Ok(Length::Fixed(number)),
+            )
         }
         _ => fault("an ambiguous length", b""),
     }

@@ -15,7 +15,11 @@ impl Wire {
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, heard: Vec::new(), closed: false }
+        Self {
+            stream,
+            heard: Vec::new(),
+            closed: false,
+        }
     }
 
     /// Sends; an error means that the other side has left, which [`Wire::closed`] will tell.
@@ -35,7 +39,14 @@ impl Wire {
             let mut piece = [0; 16 << 10];
             match self.stream.read(&mut piece) {
                 Ok(count) if count > 0 => self.heard.extend_from_slice(&piece[..count]),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => break,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    break;
+                }
                 _ => self.closed = true,
             }
         }
@@ -55,11 +66,13 @@ impl Wire {
     /// The statuses of the answers so far, interim ones too. Bodies that hold a status line would be counted.
     pub fn statuses(&self) -> Vec<u16> {
         let text = self.text();
-        text.match_indices("HTTP/1.1 ").filter_map(|(at, _)| text[at + 9..].get(..3)?.parse().ok()).collect()
+        text.match_indices("HTTP/1.1 ")
+            .filter_map(|(at, _)| text[at + 9..].get(..3)?.parse().ok())
+            .collect()
     }
 
     /// How many answers came from the raw upstream.
-    pub fn from_upstream(&self) -> usize {
+    pub fn upstream_answers(&self) -> usize {
         self.text().to_ascii_lowercase().matches("x-upstream: raw").count()
     }
 }
