@@ -1,5 +1,5 @@
 //! Prints what a large snapshot costs: compile time, memory, one changed key, route and key look-ups. Run with
-//! `cargo run --release --example figures`.
+//! `cargo run --release --example snapshot_figures`.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Prints nanoseconds of an admission and its settlement. Run with `cargo run --release --example figures`.
+//! Prints nanoseconds of an admission and its settlement. Run with `cargo run --release --example counter_figures`.
 
 use std::hint::black_box;
 use std::sync::Arc;
