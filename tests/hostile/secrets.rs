@@ -25,6 +25,70 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
     bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 
+/// Sends a secret in each place for credentials and gives back all that was answered. A path or a query is no such
+/// place, and cookies and other schemes are the upstream's business where they are forwarded.
+fn use_everywhere(world: &World, secret: &str) -> Vec<u8> {
+    let mut said = Vec::new();
+    for place in [
+        "X-API-Key: ",
+        "Authorization: Bearer ",
+        "Authorization: Basic ",
+        "Cookie: session=",
+    ] {
+        for target in ["/vault/x", "/x", "/.tollgate/usage", "/vault//x"] {
+            let is_theirs = target == "/x" && !place.starts_with("X-API") && !place.contains("Bearer");
+            if !is_theirs {
+                said.extend(world.get(target, &format!("{place}{secret}\r\n")).heard);
+            }
+        }
+    }
+    let twice = format!("X-API-Key: {secret}\r\nX-API-Key: {secret}\r\n");
+    let broken = format!("GET /vault HTTP/1.1\r\nHost: h\r\n{twice}Bad Field\r\n\r\n");
+    said.extend(world.once(broken.as_bytes()).heard);
+    said
+}
+
+/// What the Admin API, health and metrics tell an administrator, wrong requests included.
+fn ask_everything(world: &World, credentials: &str) -> Vec<u8> {
+    let mut said: Vec<u8> = Vec::new();
+    let api = world.api();
+    for path in [
+        "/config",
+        "/accounts",
+        "/consumers",
+        credentials,
+        "/tokens",
+        "/audit-events",
+        "/apis",
+        "/gateways",
+        "/openapi.json",
+        "/nowhere",
+    ] {
+        said.extend(api.call("GET", path, None).body);
+    }
+    for (name, body) in [
+        ("/config", json!({ "apis": UPSTREAM_SECRET })),
+        ("/tokens", json!({ "name": UPSTREAM_SECRET, "scopes": 7 })),
+    ] {
+        // What the caller sent in a wrong place may be told back to him, but not a secret of another.
+        said.extend(
+            api.call("PUT", name, Some(&body))
+                .headers
+                .iter()
+                .flat_map(|(_, value)| value.bytes().collect::<Vec<_>>()),
+        );
+    }
+    for path in ["/metrics", "/readyz", "/healthz"] {
+        said.extend(
+            crate::support::client::Client::new(world.platform.ops())
+                .get(path, &[])
+                .unwrap()
+                .body,
+        );
+    }
+    said
+}
+
 #[test]
 fn no_secret_is_in_logs_metrics_answers_or_data() {
     let talkative = |settings: Settings| {
@@ -53,66 +117,11 @@ fn no_secret_is_in_logs_metrics_answers_or_data() {
         UPSTREAM_SECRET,
         wrong,
     ];
-    let mut said = Vec::new();
-    for secret in secrets {
-        for target in [
-            "/vault/x",
-            "/x",
-            "/.tollgate/usage",
-            "/vault//x",
-            &format!("/vault/{secret}x?key={secret}"),
-        ] {
-            for place in [
-                "X-API-Key: ",
-                "Authorization: Bearer ",
-                "Authorization: Basic ",
-                "Cookie: session=",
-            ] {
-                // A path or a query that holds a secret was put there by the client, and is forwarded and recorded.
-                // So are cookies and credentials of other schemes, which are the upstream's business.
-                let is_theirs = target == "/x" && !place.starts_with("X-API") && !place.contains("Bearer");
-                if !target.contains(secret) && !is_theirs {
-                    said.extend(world.get(target, &format!("{place}{secret}\r\n")).heard);
-                }
-            }
-        }
-        said.extend(world.once(format!("GET /vault HTTP/1.1\r\nHost: h\r\nX-API-Key: {secret}\r\nX-API-Key: {secret}\r\nBad Field\r\n\r\n").as_bytes()).heard);
-    }
-    let api = world.api();
-    for path in [
-        "/config",
-        "/accounts",
-        "/consumers",
-        &credentials,
-        "/tokens",
-        "/audit-events",
-        "/apis",
-        "/gateways",
-        "/openapi.json",
-        "/nowhere",
-    ] {
-        said.extend(api.call("GET", path, None).body);
-    }
-    for (name, body) in [
-        ("/config", json!({ "apis": UPSTREAM_SECRET })),
-        ("/tokens", json!({ "name": token, "scopes": 7 })),
-    ] {
-        // What the caller sent in a wrong place may be told back to him, but not a secret of another.
-        said.extend(
-            api.call("PUT", name, Some(&body))
-                .headers
-                .iter()
-                .flat_map(|(_, value)| value.bytes().collect::<Vec<_>>()),
-        );
-    }
-    for path in ["/metrics", "/readyz", "/healthz"] {
-        said.extend(
-            crate::support::client::Client::new(world.platform.ops())
-                .get(path, &[])
-                .unwrap()
-                .body,
-        );
-    }
+    let mut said: Vec<u8> = secrets
+        .iter()
+        .flat_map(|secret| use_everywhere(&world, secret))
+        .collect();
+    said.extend(ask_everything(&world, &credentials));
     let data = world.platform.settings.data_dir.clone();
     let running = files(&data);
     assert!(world.platform.stop().success());

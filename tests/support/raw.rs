@@ -175,7 +175,7 @@ pub fn run_if_asked() {
                 raw,
                 buffer: Vec::new(),
             }
-            .serve(&log)
+            .serve(&log);
         });
     }
 }
