@@ -182,6 +182,7 @@ impl Handle {
             scope: RunScope::Due,
             account: None,
             finalize: true,
+            own_until: Some(now.plus_millis(LEASE_MS)),
         };
         self.0.parts.store.enqueue_billing_run(&new, now).await?;
         let handle = self.clone();
@@ -211,7 +212,10 @@ impl Handle {
             match outcome {
                 Ok(true) => next_pass = Instant::now() + PASS,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "billing could not run, trying again"),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "billing could not run, trying again"
+                ),
             }
         }
     }

@@ -44,7 +44,12 @@ async fn payments_add_up_and_never_exceed_what_is_due() {
     store::testing::on_both(async |store| {
         let (world, customer, invoice) = one_invoice(store).await;
         let order = order(at(NOW));
-        let pay = async |amount| world.store.record_payment(Scope::All, invoice.id, &payment(amount), &order).await;
+        let pay = async |amount| {
+            world
+                .store
+                .record_payment(Scope::All, invoice.id, &payment(amount), &order)
+                .await
+        };
         assert!(matches!(pay(3_001).await, Err(Error::State(_))));
         assert!(matches!(pay(0).await, Err(Error::State(_))));
         pay(1_000).await.unwrap();
@@ -64,16 +69,35 @@ async fn a_credit_note_never_takes_more_than_remains_of_a_line() {
     store::testing::on_both(async |store| {
         let (world, customer, invoice) = one_invoice(store).await;
         let order = order(at(NOW));
-        let give = async |lines: &[(u32, i64)]| world.store.create_credit_note(Scope::All, invoice.id, &credit(lines), &order).await;
-        for wrong in [&[(1, 1_001)][..], &[(3, 1)], &[(1, 0)], &[(1, -5)], &[(1, 1), (1, 1)], &[]] {
+        let give = async |lines: &[(u32, i64)]| {
+            world
+                .store
+                .create_credit_note(Scope::All, invoice.id, &credit(lines), &order)
+                .await
+        };
+        for wrong in [
+            &[(1, 1_001)][..],
+            &[(3, 1)],
+            &[(1, 0)],
+            &[(1, -5)],
+            &[(1, 1), (1, 1)],
+            &[],
+        ] {
             assert!(matches!(give(wrong).await, Err(Error::State(_))), "{wrong:?}");
         }
         give(&[(1, 400), (2, 100)]).await.unwrap();
         assert!(matches!(give(&[(1, 601)]).await, Err(Error::State(_))));
-        world.store.record_payment(Scope::All, invoice.id, &payment(2_500), &order).await.unwrap();
+        world
+            .store
+            .record_payment(Scope::All, invoice.id, &payment(2_500), &order)
+            .await
+            .unwrap();
         give(&[(1, 600)]).await.unwrap();
         let view = world.invoice(invoice.id).await;
-        assert_eq!((view.credited, view.amount_due, view.status.as_str()), (1_100, 0, "paid"));
+        assert_eq!(
+            (view.credited, view.amount_due, view.status.as_str()),
+            (1_100, 0, "paid")
+        );
         let balance = world.store.balances(Scope::All, customer.account).await.unwrap();
         assert_eq!((balance[0].receivable, balance[0].credit), (0, 600));
         world.books_balance(customer).await;
@@ -90,8 +114,15 @@ async fn a_void_invoice_counts_no_more_and_is_billed_again_only_by_a_reissue() {
             ..order(at(NOW))
         };
         let bill = world.store.account_bill(customer.account).await.unwrap().unwrap();
-        assert!(matches!(world.store.bill_account(&bill, &again).await, Err(Error::State(_))));
-        world.store.void_invoice(Scope::All, invoice.id, "wrong address", &order(at(NOW))).await.unwrap();
+        assert!(matches!(
+            world.store.bill_account(&bill, &again).await,
+            Err(Error::State(_))
+        ));
+        world
+            .store
+            .void_invoice(Scope::All, invoice.id, "wrong address", &order(at(NOW)))
+            .await
+            .unwrap();
         let view = world.invoice(invoice.id).await;
         assert_eq!((view.status.as_str(), view.amount_due), ("void", 0));
         assert!(view.notes.iter().any(|note| note == "Void: wrong address"));
@@ -103,7 +134,10 @@ async fn a_void_invoice_counts_no_more_and_is_billed_again_only_by_a_reissue() {
         let bill = world.store.account_bill(customer.account).await.unwrap().unwrap();
         world.store.bill_account(&bill, &again).await.unwrap();
         assert_eq!(world.charged(customer).await, 3_100, "with what came late");
-        assert!(matches!(world.store.bill_account(&bill, &again).await, Err(Error::State(_))));
+        assert!(matches!(
+            world.store.bill_account(&bill, &again).await,
+            Err(Error::State(_))
+        ));
         assert_eq!(world.invoices(customer).await[1].number.as_deref(), Some("INV-000002"));
         world.books_balance(customer).await;
     })
@@ -126,9 +160,23 @@ async fn a_draft_has_no_number_until_it_is_issued() {
         let made = world.store.bill_account(&bill, &draft).await.unwrap().invoices;
         world.run(NOW).await;
         let view = world.invoice(made[0]).await;
-        assert_eq!((view.status.as_str(), view.phase.as_deref(), view.number), ("draft", Some("rated"), None));
-        assert!(world.store.balances(Scope::All, customer.account).await.unwrap().is_empty());
-        world.store.finalize_invoice(Scope::All, made[0], &order(at(NOW))).await.unwrap();
+        assert_eq!(
+            (view.status.as_str(), view.phase.as_deref(), view.number),
+            ("draft", Some("rated"), None)
+        );
+        assert!(
+            world
+                .store
+                .balances(Scope::All, customer.account)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        world
+            .store
+            .finalize_invoice(Scope::All, made[0], &order(at(NOW)))
+            .await
+            .unwrap();
         let again = world.store.finalize_invoice(Scope::All, made[0], &order(at(NOW))).await;
         assert!(matches!(again, Err(Error::State(_))));
         let view = world.invoice(made[0]).await;
@@ -188,25 +236,79 @@ async fn the_invoices_of_another_account_do_not_exist() {
         assert!(world.store.invoice(own, invoice.id, at(NOW)).await.unwrap().is_some());
         assert!(world.store.invoice(other, invoice.id, at(NOW)).await.unwrap().is_none());
         let page = Page::default();
-        assert_eq!(world.store.invoices(own, InvoiceFilter::default(), &page).await.unwrap().len(), 1);
-        assert!(world.store.invoices(other, InvoiceFilter::default(), &page).await.unwrap().is_empty());
+        assert_eq!(
+            world
+                .store
+                .invoices(own, InvoiceFilter::default(), &page)
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        assert!(
+            world
+                .store
+                .invoices(other, InvoiceFilter::default(), &page)
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert!(world.store.balances(other, customer.account).await.unwrap().is_empty());
-        assert!(world.store.ledger_entries(other, customer.account).await.unwrap().is_empty());
-        assert!(matches!(world.store.line_evidence(other, invoice.id, 1).await, Err(Error::Missing(_))));
+        assert!(
+            world
+                .store
+                .ledger_entries(other, customer.account)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(matches!(
+            world.store.line_evidence(other, invoice.id, 1).await,
+            Err(Error::Missing(_))
+        ));
         let evidence = world.store.line_evidence(own, invoice.id, 2).await.unwrap();
-        assert_eq!((evidence.meter.as_deref(), evidence.after_commit, evidence.through_commit), (Some("requests"), 0, 1));
+        assert_eq!(
+            (
+                evidence.meter.as_deref(),
+                evidence.after_commit,
+                evidence.through_commit
+            ),
+            (Some("requests"), 0, 1)
+        );
         let refused = [
             world.store.finalize_invoice(other, invoice.id, &order).await,
             world.store.void_invoice(other, invoice.id, "x", &order).await,
             world.store.mark_uncollectible(other, invoice.id, "x", &order).await,
-            world.store.record_payment(other, invoice.id, &payment(1), &order).await.map(drop),
-            world.store.create_credit_note(other, invoice.id, &credit(&[(1, 1)]), &order).await.map(drop),
+            world
+                .store
+                .record_payment(other, invoice.id, &payment(1), &order)
+                .await
+                .map(drop),
+            world
+                .store
+                .create_credit_note(other, invoice.id, &credit(&[(1, 1)]), &order)
+                .await
+                .map(drop),
         ];
-        assert!(refused.iter().all(|outcome| matches!(outcome, Err(Error::Missing(_)))), "{refused:?}");
-        world.store.mark_uncollectible(own, invoice.id, "gone", &order).await.unwrap();
+        assert!(
+            refused.iter().all(|outcome| matches!(outcome, Err(Error::Missing(_)))),
+            "{refused:?}"
+        );
+        world
+            .store
+            .mark_uncollectible(own, invoice.id, "gone", &order)
+            .await
+            .unwrap();
         let events = world.store.invoice_events(invoice.id).await.unwrap();
-        assert_eq!(events.iter().map(|(status, ..)| status.as_str()).collect::<Vec<_>>(), ["draft", "open", "uncollectible"]);
-        let revenue = world.store.revenue(at("2026-04-01T00:00:00Z"), at("2026-05-01T00:00:00Z")).await.unwrap();
+        assert_eq!(
+            events.iter().map(|(status, ..)| status.as_str()).collect::<Vec<_>>(),
+            ["draft", "open", "uncollectible"]
+        );
+        let revenue = world
+            .store
+            .revenue(at("2026-04-01T00:00:00Z"), at("2026-05-01T00:00:00Z"))
+            .await
+            .unwrap();
         assert_eq!((revenue[0].invoiced, revenue[0].outstanding), (3_000, 3_000));
     })
     .await;

@@ -51,7 +51,9 @@ fn entry() -> impl Strategy<Value = Json> {
 
 async fn history(entry: Json, events: Vec<Event>) {
     let world = World::new().await;
-    let plan = world.plan(json!({ "currency": "USD", "usage": [entry.clone()] }), json!([])).await;
+    let plan = world
+        .plan(json!({ "currency": "USD", "usage": [entry.clone()] }), json!([]))
+        .await;
     let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
     let (mut total, mut now) = (0, "2026-03-20T00:00:00Z");
     for event in events {
@@ -73,8 +75,13 @@ async fn history(entry: Json, events: Vec<Event>) {
     world.cancel(customer, "over", "2026-04-01T00:00:00Z").await;
     world.run("2026-04-10T00:00:00Z").await;
     world.run("2026-04-11T00:00:00Z").await;
-    let price = serde_json::from_value::<UsageEntry>(entry).unwrap().understand().unwrap();
-    let exact = rate(&price, Quantity::from_units(total)).round("USD".parse().unwrap()).unwrap();
+    let price = serde_json::from_value::<UsageEntry>(entry)
+        .unwrap()
+        .understand()
+        .unwrap();
+    let exact = rate(&price, Quantity::from_units(total))
+        .round("USD".parse().unwrap())
+        .unwrap();
     assert_eq!(world.charged(customer).await, exact.total, "{total} calls");
     world.books_balance(customer).await;
 }
@@ -106,7 +113,11 @@ fn the_documents_of_a_period_add_up_to_the_rounded_rate_of_its_total() {
         cases: 48,
         ..Config::default()
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let histories = (entry(), proptest::collection::vec(event(), 1..14));
     runner
         .run(&histories, |(entry, events)| {

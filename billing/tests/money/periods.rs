@@ -17,14 +17,24 @@ async fn starts(zone: &str, anchor: &str, every: &str, until: &str) -> Vec<Strin
     assert!(invoices.iter().all(|invoice| invoice.total == 1_000));
     let mut starts: Vec<Timestamp> = invoices.iter().map(|invoice| invoice.lines[0].period_start).collect();
     starts.sort();
-    starts.iter().map(|start| start.to_string().replace(".000Z", "Z").replace("T00:00:00Z", "")).collect()
+    starts
+        .iter()
+        .map(|start| start.to_string().replace(".000Z", "Z").replace("T00:00:00Z", ""))
+        .collect()
 }
 
 #[tokio::test]
 async fn rows_30_and_31_periods_are_counted_from_the_original_anchor() {
     assert_eq!(
         starts("UTC", "2027-01-31T00:00:00Z", "month", "2027-06-30T00:00:00Z").await,
-        ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31", "2027-06-30"]
+        [
+            "2027-01-31",
+            "2027-02-28",
+            "2027-03-31",
+            "2027-04-30",
+            "2027-05-31",
+            "2027-06-30"
+        ]
     );
     assert_eq!(
         starts("UTC", "2028-01-31T00:00:00Z", "month", "2028-03-31T00:00:00Z").await,
@@ -43,7 +53,13 @@ async fn rows_30_and_31_periods_are_counted_from_the_original_anchor() {
 #[tokio::test]
 async fn row_37_a_local_time_that_clocks_skip_is_the_later_one() {
     assert_eq!(
-        starts("America/New_York", "2026-02-08T07:30:00Z", "month", "2026-04-08T12:00:00Z").await,
+        starts(
+            "America/New_York",
+            "2026-02-08T07:30:00Z",
+            "month",
+            "2026-04-08T12:00:00Z"
+        )
+        .await,
         ["2026-02-08T07:30:00Z", "2026-03-08T07:30:00Z", "2026-04-08T06:30:00Z"]
     );
 }
@@ -58,8 +74,20 @@ async fn rows_34_and_35_each_request_is_billed_in_the_period_of_its_zone() {
             "2026-11-01T04:00:00.000Z",
             "2026-12-01T05:00:00Z",
         ),
-        ("Asia/Kolkata", "2026-03-31T18:30:00Z", "2026-04-30T18:29:59Z", "2026-04-30T18:30:00Z", "2026-05-31T18:30:00Z"),
-        ("Asia/Kathmandu", "2026-03-31T18:15:00Z", "2026-04-30T18:14:59Z", "2026-04-30T18:15:00Z", "2026-05-31T18:15:00Z"),
+        (
+            "Asia/Kolkata",
+            "2026-03-31T18:30:00Z",
+            "2026-04-30T18:29:59Z",
+            "2026-04-30T18:30:00Z",
+            "2026-05-31T18:30:00Z",
+        ),
+        (
+            "Asia/Kathmandu",
+            "2026-03-31T18:15:00Z",
+            "2026-04-30T18:14:59Z",
+            "2026-04-30T18:15:00Z",
+            "2026-05-31T18:15:00Z",
+        ),
     ] {
         let world = World::new().await;
         let price = json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit", "unit": "1" }] });
@@ -69,7 +97,16 @@ async fn rows_34_and_35_each_request_is_billed_in_the_period_of_its_zone() {
         world.uses(customer, after, &[calls(5)]).await;
         world.run(end).await;
         let invoices = world.invoices(customer).await;
-        let shown: Vec<_> = invoices.iter().map(|invoice| (invoice.total, invoice.lines[0].period_start, invoice.lines[0].period_end)).collect();
+        let shown: Vec<_> = invoices
+            .iter()
+            .map(|invoice| {
+                (
+                    invoice.total,
+                    invoice.lines[0].period_start,
+                    invoice.lines[0].period_end,
+                )
+            })
+            .collect();
         let mut shown = shown;
         shown.sort_by_key(|(_, start, _)| *start);
         let boundary = Timestamp::from_millis((at(after).as_millis() / 900_000) * 900_000);
@@ -112,7 +149,11 @@ async fn commit(world: &World, producer: ProducerBatch) -> Option<u64> {
         totals: std::collections::BTreeMap::new(),
         producers: vec![producer],
     };
-    world.store.commit_usage(&batch, at("2026-03-01T00:00:00Z")).await.unwrap()
+    world
+        .store
+        .commit_usage(&batch, at("2026-03-01T00:00:00Z"))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -124,7 +165,11 @@ async fn a_period_closes_when_every_producer_has_passed_its_end_and_advance_amou
     });
     let plan = world.plan(price, json!([])).await;
     let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
-    world.store.register_producer(&producer(1, "2026-03-01T00:00:00Z")).await.unwrap();
+    world
+        .store
+        .register_producer(&producer(1, "2026-03-01T00:00:00Z"))
+        .await
+        .unwrap();
     world.uses(customer, "2026-03-15T12:00:00Z", &[calls(2)]).await;
     commit(&world, step(1, 0, Some("2026-03-31T23:59:59Z"))).await.unwrap();
     let report = world.run("2026-04-01T00:00:01Z").await;
@@ -147,7 +192,11 @@ async fn with_combine_what_is_due_in_advance_waits_for_the_usage_and_stands_on_o
     });
     let plan = world.plan(price, json!([])).await;
     let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
-    world.store.register_producer(&producer(1, "2026-03-01T00:00:00Z")).await.unwrap();
+    world
+        .store
+        .register_producer(&producer(1, "2026-03-01T00:00:00Z"))
+        .await
+        .unwrap();
     world.uses(customer, "2026-03-15T12:00:00Z", &[calls(2)]).await;
     world.run("2026-04-01T00:00:01Z").await;
     assert_eq!(world.amounts(customer).await, [1_000]);
@@ -164,7 +213,11 @@ async fn after_the_grace_the_invoice_says_what_was_missing() {
     let price = json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit", "unit": "1" }] });
     let plan = world.plan(price, json!([])).await;
     let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
-    world.store.register_producer(&producer(1, "2026-03-01T00:00:00Z")).await.unwrap();
+    world
+        .store
+        .register_producer(&producer(1, "2026-03-01T00:00:00Z"))
+        .await
+        .unwrap();
     let mut gapped = step(1, 0, Some("2026-03-20T00:00:00Z"));
     gapped.gaps.push(Gap {
         producer: ProducerId(1),
@@ -190,14 +243,26 @@ async fn row_51_the_same_records_are_counted_and_billed_once_and_another_content
     let price = json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit", "unit": "1" }] });
     let plan = world.plan(price, json!([])).await;
     let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
-    world.store.register_producer(&producer(1, "2026-03-01T00:00:00Z")).await.unwrap();
+    world
+        .store
+        .register_producer(&producer(1, "2026-03-01T00:00:00Z"))
+        .await
+        .unwrap();
     for attempt in 0..3 {
         let mut batch = world.batch(customer, "2026-03-15T12:00:00Z", &[calls(1)]).await;
         batch.producers.push(step(1, 0, Some("2026-04-01T00:00:00Z")));
-        let committed = world.store.commit_usage(&batch, at("2026-03-15T12:00:00Z")).await.unwrap();
+        let committed = world
+            .store
+            .commit_usage(&batch, at("2026-03-15T12:00:00Z"))
+            .await
+            .unwrap();
         assert_eq!(committed.is_some(), attempt == 0);
     }
-    world.store.note_conflict(ProducerId(1), 0, ["aa", "bb"], at("2026-03-15T12:00:00Z")).await.unwrap();
+    world
+        .store
+        .note_conflict(ProducerId(1), 0, ["aa", "bb"], at("2026-03-15T12:00:00Z"))
+        .await
+        .unwrap();
     assert_eq!(world.store.conflicts().await.unwrap(), 1);
     world.run("2026-04-01T00:00:00Z").await;
     assert_eq!(world.amounts(customer).await, [100]);
@@ -212,16 +277,38 @@ async fn row_36_a_change_of_the_zone_takes_effect_at_the_next_boundary_at_full_p
     let mut bill = world.store.account_bill(customer.account).await.unwrap().unwrap();
     let contract = &mut bill.contracts[0];
     let zone = "America/New_York".parse().unwrap();
-    contract.schedule = contract.schedule.clone().with_zone_change(at("2026-03-10T00:00:00Z"), zone);
-    world.store.bill_account(&bill, &crate::world::order(at("2026-05-01T04:00:00Z"))).await.unwrap();
+    contract.schedule = contract
+        .schedule
+        .clone()
+        .with_zone_change(at("2026-03-10T00:00:00Z"), zone);
+    world
+        .store
+        .bill_account(&bill, &crate::world::order(at("2026-05-01T04:00:00Z")))
+        .await
+        .unwrap();
     let mut lines: Vec<_> = world
         .invoices(customer)
         .await
         .iter()
-        .map(|invoice| (invoice.lines[0].period_start, invoice.lines[0].period_end, invoice.total))
+        .map(|invoice| {
+            (
+                invoice.lines[0].period_start,
+                invoice.lines[0].period_end,
+                invoice.total,
+            )
+        })
         .collect();
     lines.sort();
-    let boundaries = ["2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-05-01T04:00:00Z", "2026-06-01T04:00:00Z"];
-    let expected: Vec<_> = boundaries.windows(2).map(|pair| (at(pair[0]), at(pair[1]), 1_000)).collect();
+    let boundaries = [
+        "2026-02-01T00:00:00Z",
+        "2026-03-01T00:00:00Z",
+        "2026-04-01T00:00:00Z",
+        "2026-05-01T04:00:00Z",
+        "2026-06-01T04:00:00Z",
+    ];
+    let expected: Vec<_> = boundaries
+        .windows(2)
+        .map(|pair| (at(pair[0]), at(pair[1]), 1_000))
+        .collect();
     assert_eq!(lines, expected);
 }

@@ -33,7 +33,10 @@ async fn two_workers_at_once_bill_once() {
         let now = at("2026-04-01T00:00:00Z");
         let (one, other) = tokio::join!(world.handle.run_due(now), world.handle.run_due(now));
         let (one, other) = (one.unwrap(), other.unwrap());
-        assert!(one.failures.is_empty() && other.failures.is_empty(), "{one:?} {other:?}");
+        assert!(
+            one.failures.is_empty() && other.failures.is_empty(),
+            "{one:?} {other:?}"
+        );
         for customer in all {
             assert_eq!(world.charged(customer).await, 2_300);
             world.books_balance(customer).await;
@@ -61,7 +64,12 @@ async fn a_pass_that_is_cut_off_anywhere_is_made_good_by_the_next() {
 async fn one_account_that_cannot_be_billed_does_not_stop_the_others() {
     let world = World::new().await;
     let all = customers(&world, 2).await;
-    let broken = world.plan(json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit" }] }), json!([])).await;
+    let broken = world
+        .plan(
+            json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit" }] }),
+            json!([]),
+        )
+        .await;
     world.subscribe(broken, "USD", "UTC", "2026-03-01T00:00:00Z").await;
     let report = world.handle.run_due(at("2026-04-01T00:00:00Z")).await.unwrap();
     assert_eq!(report.failures.len(), 1);
@@ -85,8 +93,13 @@ async fn the_worker_carries_out_runs_and_says_how_far_they_are() {
         scope: RunScope::Interim,
         account: Some(all[0].account),
         finalize: true,
+        own_until: None,
     };
-    world.store.enqueue_billing_run(&run, at("2026-03-20T00:00:00Z")).await.unwrap();
+    world
+        .store
+        .enqueue_billing_run(&run, at("2026-03-20T00:00:00Z"))
+        .await
+        .unwrap();
     billing.handle().wake();
     let mut seen = world.store.billing_run(run.id).await.unwrap().unwrap();
     for _ in 0..500 {
@@ -96,7 +109,10 @@ async fn the_worker_carries_out_runs_and_says_how_far_they_are() {
         tokio::time::sleep(Duration::from_millis(10)).await;
         seen = world.store.billing_run(run.id).await.unwrap().unwrap();
     }
-    assert_eq!((seen.state.as_str(), seen.total, seen.done, seen.failed), ("done", 1, 1, 0));
+    assert_eq!(
+        (seen.state.as_str(), seen.total, seen.done, seen.failed),
+        ("done", 1, 1, 0)
+    );
     assert_eq!(world.charged(all[0]).await, 1_300);
     let started = billing.handle().start_due(at("2026-04-01T00:00:00Z")).await.unwrap();
     started.done.await.unwrap();

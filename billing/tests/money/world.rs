@@ -14,7 +14,8 @@ use serde_json::{Value as Json, json};
 use store::billing::{BillMode, BillOrder, InvoiceFilter};
 use store::ledger::{BucketKey, LedgerBatch};
 use store::{
-    AccountFields, Actor, Location, NewConsumer, NewSubscription, ObjectFields, ObjectKind, Page, PendingChange, Scope, Store,
+    AccountFields, Actor, Location, NewConsumer, NewSubscription, ObjectFields, ObjectKind, Page, PendingChange, Scope,
+    Store,
 };
 
 static NEXT: AtomicU64 = AtomicU64::new(1_000);
@@ -80,7 +81,9 @@ impl World {
     /// On SQLite, in a directory that goes with it.
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&Location::Directory(directory.path().join("data"))).await.unwrap();
+        let store = Store::open(&Location::Directory(directory.path().join("data")))
+            .await
+            .unwrap();
         store.migrate(at("2020-01-01T00:00:00Z")).await.unwrap();
         let mut world = Self::on(store).await;
         world._directory = Some(directory);
@@ -104,15 +107,29 @@ impl World {
     }
 
     pub(crate) async fn settings(&self, billing: Json) {
-        let mut tx = self.store.change(Actor::system("test"), at("2020-01-01T00:00:00Z")).await.unwrap();
-        tx.set_settings(&json!({ "billing": billing, "legal": { "name": "Seller Ltd" } })).await.unwrap();
+        let mut tx = self
+            .store
+            .change(Actor::system("test"), at("2020-01-01T00:00:00Z"))
+            .await
+            .unwrap();
+        tx.set_settings(&json!({ "billing": billing, "legal": { "name": "Seller Ltd" } }))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
     /// A plan with this price and these limits.
     pub(crate) async fn plan(&self, price: Json, limits: Json) -> Published {
-        let (product, plan, version) = (ProductId::from_bits(next()), PlanId::from_bits(next()), PlanVersionId::from_bits(next()));
-        let mut tx = self.store.change(Actor::system("test"), at("2020-01-01T00:00:00Z")).await.unwrap();
+        let (product, plan, version) = (
+            ProductId::from_bits(next()),
+            PlanId::from_bits(next()),
+            PlanVersionId::from_bits(next()),
+        );
+        let mut tx = self
+            .store
+            .change(Actor::system("test"), at("2020-01-01T00:00:00Z"))
+            .await
+            .unwrap();
         let body = json!({ "name": "pro", "title": "Pro", "price": price, "limits": limits });
         let object = |kind, parent: &str, name: String| ObjectFields {
             kind,
@@ -124,8 +141,12 @@ impl World {
             origin: Origin::Api,
         };
         let name = product.to_string();
-        tx.create_object(&name, &object(ObjectKind::Product, "", name.clone())).await.unwrap();
-        tx.create_object(&plan.to_string(), &object(ObjectKind::Plan, &name, "pro".to_owned())).await.unwrap();
+        tx.create_object(&name, &object(ObjectKind::Product, "", name.clone()))
+            .await
+            .unwrap();
+        tx.create_object(&plan.to_string(), &object(ObjectKind::Plan, &name, "pro".to_owned()))
+            .await
+            .unwrap();
         tx.publish_plan_version(version, plan, &body).await.unwrap();
         tx.commit().await.unwrap();
         Published { plan, version, product }
@@ -138,7 +159,12 @@ impl World {
     }
 
     /// A new account with one subscription: (currency, zone), (anchor, activation).
-    pub(crate) async fn subscribe_anchored(&self, plan: Published, (currency, zone): (&str, &str), (local, start): (&str, &str)) -> Customer {
+    pub(crate) async fn subscribe_anchored(
+        &self,
+        plan: Published,
+        (currency, zone): (&str, &str),
+        (local, start): (&str, &str),
+    ) -> Customer {
         let account = AccountId::from_bits(next());
         let mut tx = self.store.change(Actor::system("test"), at(start)).await.unwrap();
         let fields = AccountFields {
@@ -157,7 +183,12 @@ impl World {
     }
 
     /// One more subscription of an account: (zone, anchor, activation).
-    pub(crate) async fn subscribe_account(&self, account: AccountId, plan: Published, (zone, local, start): (&str, &str, &str)) -> Customer {
+    pub(crate) async fn subscribe_account(
+        &self,
+        account: AccountId,
+        plan: Published,
+        (zone, local, start): (&str, &str, &str),
+    ) -> Customer {
         let (consumer, subscription) = (ConsumerId::from_bits(next()), SubscriptionId::from_bits(next()));
         let mut tx = self.store.change(Actor::system("test"), at(start)).await.unwrap();
         let new = NewConsumer {
@@ -179,7 +210,9 @@ impl World {
             origin: Origin::Api,
         };
         tx.create_subscription(&new).await.unwrap();
-        tx.activate_subscription(subscription, SubscriptionStatus::Active, local, at(start)).await.unwrap();
+        tx.activate_subscription(subscription, SubscriptionStatus::Active, local, at(start))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         Customer { account, subscription }
     }
@@ -197,21 +230,39 @@ impl World {
 
     pub(crate) async fn cancel(&self, customer: Customer, reason: &str, when: &str) {
         let mut tx = self.store.change(Actor::system("test"), at(when)).await.unwrap();
-        tx.end_subscription(customer.subscription, SubscriptionStatus::Cancelled, Some(reason), at(when))
-            .await
-            .unwrap();
+        tx.end_subscription(
+            customer.subscription,
+            SubscriptionStatus::Cancelled,
+            Some(reason),
+            at(when),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
     }
 
     /// Counts usage that was admitted at an instant, stamped as the gateway stamps it.
     pub(crate) async fn uses(&self, customer: Customer, when: &str, used: &[Used<'_>]) {
-        self.store.commit_usage(&self.batch(customer, when, used).await, at(when)).await.unwrap().unwrap();
+        self.store
+            .commit_usage(&self.batch(customer, when, used).await, at(when))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     pub(crate) async fn batch(&self, customer: Customer, when: &str, used: &[Used<'_>]) -> LedgerBatch {
         let bill = self.store.account_bill(customer.account).await.unwrap().unwrap();
-        let contract = bill.contracts.iter().find(|contract| contract.subscription == customer.subscription).unwrap();
-        let stretch = contract.stretches.iter().rev().find(|stretch| stretch.from <= at(when)).unwrap();
+        let contract = bill
+            .contracts
+            .iter()
+            .find(|contract| contract.subscription == customer.subscription)
+            .unwrap();
+        let stretch = contract
+            .stretches
+            .iter()
+            .rev()
+            .find(|stretch| stretch.from <= at(when))
+            .unwrap();
         let mut batch = LedgerBatch::default();
         for part in used {
             let key = BucketKey {
@@ -264,19 +315,29 @@ impl World {
     }
 
     pub(crate) async fn invoice(&self, id: InvoiceId) -> InvoiceView {
-        self.store.invoice(Scope::All, id, at("2020-01-01T00:00:00Z")).await.unwrap().unwrap()
+        self.store
+            .invoice(Scope::All, id, at("2020-01-01T00:00:00Z"))
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// The amounts of all lines of all invoices, in order.
     pub(crate) async fn amounts(&self, customer: Customer) -> Vec<i64> {
         let invoices = self.invoices(customer).await;
-        invoices.iter().flat_map(|invoice| &invoice.lines).map(|line| line.amount).collect()
+        invoices
+            .iter()
+            .flat_map(|invoice| &invoice.lines)
+            .map(|line| line.amount)
+            .collect()
     }
 
     /// What all documents in force add up to.
     pub(crate) async fn charged(&self, customer: Customer) -> i64 {
         let invoices = self.invoices(customer).await;
-        let live = invoices.iter().filter(|invoice| invoice.status != domain::invoice::InvoiceStatus::Void);
+        let live = invoices
+            .iter()
+            .filter(|invoice| invoice.status != domain::invoice::InvoiceStatus::Void);
         live.map(|invoice| invoice.total - invoice.credited).sum()
     }
 
@@ -288,8 +349,18 @@ impl World {
             *sums.entry(entry.txn).or_insert(0_i64) += entry.amount;
         }
         assert!(sums.values().all(|sum| *sum == 0), "{entries:?}");
-        let due: i64 = self.invoices(customer).await.iter().filter(|invoice| invoice.number.is_some()).map(|invoice| invoice.amount_due).sum();
+        let due: i64 = self
+            .invoices(customer)
+            .await
+            .iter()
+            .filter(|invoice| invoice.number.is_some())
+            .map(|invoice| invoice.amount_due)
+            .sum();
         let balances = self.store.balances(Scope::All, customer.account).await.unwrap();
-        assert_eq!(balances.iter().map(|balance| balance.receivable).sum::<i64>(), due, "{entries:?}");
+        assert_eq!(
+            balances.iter().map(|balance| balance.receivable).sum::<i64>(),
+            due,
+            "{entries:?}"
+        );
     }
 }

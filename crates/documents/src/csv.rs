@@ -31,7 +31,14 @@ pub fn csv(invoice: &InvoiceView) -> String {
     }
     for (name, minor) in words::sums(invoice) {
         let mut cells = head(invoice, "");
-        cells.extend([text(name), String::new(), String::new(), String::new(), String::new(), String::new()]);
+        cells.extend([
+            text(name),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
         cells.extend([major(invoice, minor), invoice.currency.code().to_owned(), String::new()]);
         row(&mut out, &cells);
     }

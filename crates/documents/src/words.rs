@@ -6,7 +6,11 @@ use domain::period::Zone;
 
 /// The sums below the lines. Those that are zero and say nothing are left out.
 pub(crate) fn sums(invoice: &InvoiceView) -> Vec<(&'static str, i64)> {
-    let mut sums = vec![("Subtotal", invoice.subtotal), ("Tax", invoice.tax), ("Total", invoice.total)];
+    let mut sums = vec![
+        ("Subtotal", invoice.subtotal),
+        ("Tax", invoice.tax),
+        ("Total", invoice.total),
+    ];
     if invoice.credited != 0 {
         sums.push(("Credited", invoice.credited.saturating_neg()));
     }
@@ -27,7 +31,11 @@ pub(crate) fn date(invoice: &InvoiceView, at: Timestamp) -> String {
 pub(crate) fn days(invoice: &InvoiceView, start: Timestamp, end: Timestamp) -> String {
     let last = if end > start { end.plus_millis(-1) } else { end };
     let (first, last) = (date(invoice, start), date(invoice, last));
-    if first == last { first } else { format!("{first} to {last}") }
+    if first == last {
+        first
+    } else {
+        format!("{first} to {last}")
+    }
 }
 
 /// What stands above everything.
@@ -43,7 +51,12 @@ pub(crate) fn title(invoice: &InvoiceView) -> String {
 /// Name, address, country, tax numbers and mail address, a line each.
 pub(crate) fn party(party: &Party) -> Vec<String> {
     let mut lines = vec![party.name.clone()];
-    lines.extend(party.address.iter().flat_map(|address| address.lines().map(str::to_owned)));
+    lines.extend(
+        party
+            .address
+            .iter()
+            .flat_map(|address| address.lines().map(str::to_owned)),
+    );
     lines.extend(party.country.clone());
     lines.extend(party.tax_ids.iter().map(|id| format!("Tax ID: {id}")));
     lines.extend(party.email.clone());

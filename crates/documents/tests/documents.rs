@@ -79,7 +79,12 @@ fn invoice(currency: &str, lines: Vec<LineView>) -> InvoiceView {
 fn text_of(bytes: &[u8]) -> Option<String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    match Command::new("pdftotext").arg("-layout").arg(file.path()).arg("-").output() {
+    match Command::new("pdftotext")
+        .arg("-layout")
+        .arg(file.path())
+        .arg("-")
+        .output()
+    {
         Ok(output) => {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             Some(String::from_utf8(output.stdout).unwrap())
@@ -123,18 +128,25 @@ fn every_currency_shows_its_own_decimals() {
     for (currency, shown) in [("JPY", "¥11,500"), ("KWD", "KWD 11.500"), ("EUR", "€115.00")] {
         let view = invoice(currency, vec![line(1, "Pro", 11_500)]);
         assert!(csv(&view).contains(&format!(",{currency},")));
-        let Some(text) = text_of(&pdf(&view).unwrap()) else { return };
+        let Some(text) = text_of(&pdf(&view).unwrap()) else {
+            return;
+        };
         assert!(text.contains(shown), "{text}");
     }
     for currency in Currency::all() {
-        assert!(pdf(&invoice(currency.code(), vec![line(1, "Pro", i64::MAX)])).is_ok(), "{currency}");
+        assert!(
+            pdf(&invoice(currency.code(), vec![line(1, "Pro", i64::MAX)])).is_ok(),
+            "{currency}"
+        );
     }
 }
 
 #[test]
 fn hundreds_of_lines_and_endless_words_go_on_over_pages() {
     let long = format!("{} {}", "word ".repeat(300), "x".repeat(2_000));
-    let lines = (1..=300).map(|n| line(n, if n % 50 == 0 { &long } else { "Pro: requests" }, 1)).collect();
+    let lines = (1..=300)
+        .map(|n| line(n, if n % 50 == 0 { &long } else { "Pro: requests" }, 1))
+        .collect();
     let bytes = pdf(&invoice("USD", lines)).unwrap();
     let Some(text) = text_of(&bytes) else { return };
     let pages = text.matches("Page ").count();
@@ -149,7 +161,16 @@ fn an_invoice_without_lines_or_with_strange_scripts_has_a_pdf() {
     let mut view = invoice("USD", Vec::new());
     view.number = None;
     view.zone = "Not/AZone".to_owned();
-    for name in ["", "日本語株式会社", "مرحبا بالعالم", "👩‍👩‍👧‍👦", "\u{0}\u{7}\t\n", "\u{202e}evil", "e\u{301}\u{300}", "\u{feff}"] {
+    for name in [
+        "",
+        "日本語株式会社",
+        "مرحبا بالعالم",
+        "👩‍👩‍👧‍👦",
+        "\u{0}\u{7}\t\n",
+        "\u{202e}evil",
+        "e\u{301}\u{300}",
+        "\u{feff}",
+    ] {
         view.customer.name = name.to_owned();
         assert!(pdf(&view).is_ok(), "{name:?}");
     }
@@ -166,7 +187,15 @@ fn a_spreadsheet_runs_no_cell_of_a_csv() {
     let evil = ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "\t=1", "a,\"b\"\nc"];
     let lines = (1..).zip(evil).map(|(n, text)| line(n, text, -5)).collect();
     let text = csv(&invoice("USD", lines));
-    for cell in ["'=1+1,", "'+1,", "'-1,", "'@SUM(A1),", "'  =1,", "'\t=1,", "\"a,\"\"b\"\"\nc\","] {
+    for cell in [
+        "'=1+1,",
+        "'+1,",
+        "'-1,",
+        "'@SUM(A1),",
+        "'  =1,",
+        "'\t=1,",
+        "\"a,\"\"b\"\"\nc\",",
+    ] {
         assert!(text.contains(&format!(",{cell}")), "{cell} in {text}");
     }
     assert!(text.contains(",-0.05,USD,"), "an amount below zero stays a number");

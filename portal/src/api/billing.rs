@@ -96,6 +96,7 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Bo
         },
         account: wanted.account,
         finalize: wanted.finalize,
+        own_until: None,
     };
     let mut tx = caller.change(&app).await?;
     tx.audit(AuditEvent {
@@ -108,20 +109,29 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Bo
     });
     app.commit(tx).await?;
     app.store.enqueue_billing_run(&new, now).await?;
-    Ok(answer::json(StatusCode::ACCEPTED, &QueuedRun { id: new.id.to_string() }))
+    Ok(answer::json(
+        StatusCode::ACCEPTED,
+        &QueuedRun { id: new.id.to_string() },
+    ))
 }
 
 /// Documentation of [`run`].
 pub(crate) fn run_doc() -> Doc {
     Doc::new(TAG, "startBillingRun", "Bill what is due")
-        .text("Billing runs by itself; this asks for a run now. Nothing is billed twice, however often it is asked for.")
+        .text(
+            "Billing runs by itself; this asks for a run now. Nothing is billed twice, however often it is asked for.",
+        )
         .body::<NewRun>()
         .answer::<QueuedRun>(202, "The run is queued")
 }
 
 /// `GET /billing/runs/{id}`
 pub(crate) async fn show_run(State(app): State<App>, Id(id): Id<RunId>) -> Answer {
-    let run = app.store.billing_run(id).await?.ok_or_else(|| Problem::missing("billing run"))?;
+    let run = app
+        .store
+        .billing_run(id)
+        .await?
+        .ok_or_else(|| Problem::missing("billing run"))?;
     let body = RunBody {
         id: run.id.to_string(),
         state: run.state,
@@ -182,9 +192,12 @@ pub(crate) async fn rate(Body(wanted): Body<Rate>) -> Answer {
     if let Some(fields) = price.as_object_mut() {
         fields.entry("meter").or_insert_with(|| json!(domain::limit::REQUESTS));
     }
-    let entry: UsageEntry = crate::http::body::typed(price).map_err(|fault| Problem::invalid(vec![below("/price", fault)]))?;
+    let entry: UsageEntry =
+        crate::http::body::typed(price).map_err(|fault| Problem::invalid(vec![below("/price", fault)]))?;
     let understood = entry.understand().map_err(|faults| {
-        let faults = faults.into_iter().map(|fault| Fault::at(format!("/price{}", fault.pointer), fault.reason));
+        let faults = faults
+            .into_iter()
+            .map(|fault| Fault::at(format!("/price{}", fault.pointer), fault.reason));
         Problem::invalid(faults.collect())
     })?;
     let rated = domain::rating::rate(&understood, quantity);
@@ -201,7 +214,9 @@ fn below(parent: &str, mut fault: Fault) -> Fault {
 
 /// Documentation of [`rate`].
 pub(crate) fn rate_doc() -> Doc {
-    Doc::new(TAG, "rateQuantity", "Rate a quantity with a price").body::<Rate>().answer::<RatedBody>(200, "What it costs")
+    Doc::new(TAG, "rateQuantity", "Rate a quantity with a price")
+        .body::<Rate>()
+        .answer::<RatedBody>(200, "What it costs")
 }
 
 /// What an account owes and has to its credit in one currency. Amounts are minor units.
@@ -224,14 +239,23 @@ pub(crate) struct BalanceBody {
 
 /// `GET /accounts/{id}/balance`
 pub(crate) async fn balance(State(app): State<App>, caller: Caller, Id(id): Id<AccountId>) -> Answer {
-    app.store.account(caller.scope(), id).await?.ok_or_else(|| Problem::missing("account"))?;
+    app.store
+        .account(caller.scope(), id)
+        .await?
+        .ok_or_else(|| Problem::missing("account"))?;
     let found = app.store.balances(caller.scope(), id).await?;
     let items = found.iter().map(|balance| BalanceItem {
         currency: balance.currency.code(),
         receivable: balance.receivable,
         credit: balance.credit,
     });
-    Ok(answer::json(StatusCode::OK, &BalanceBody { account_id: id.to_string(), items: items.collect() }))
+    Ok(answer::json(
+        StatusCode::OK,
+        &BalanceBody {
+            account_id: id.to_string(),
+            items: items.collect(),
+        },
+    ))
 }
 
 /// Documentation of [`balance`].

@@ -86,7 +86,8 @@ pub(crate) async fn preview(State(app): State<App>, caller: Caller, Body(wanted)
     let plan = plan(&mut tx, &wanted.plan).await?;
     tx.rollback().await?;
     let own = plan.price.as_ref().map(|price| price.currency).unwrap_or_default();
-    let terms = Terms::of(&plan, wanted.currency.unwrap_or(own)).map_err(|error| Problem::conflict(error.to_string()))?;
+    let terms =
+        Terms::of(&plan, wanted.currency.unwrap_or(own)).map_err(|error| Problem::conflict(error.to_string()))?;
     fresh(&app).await?;
     let subscriptions = match wanted.account {
         Some(account) => Some(app.store.subscription_ids(account).await?),
@@ -94,7 +95,10 @@ pub(crate) async fn preview(State(app): State<App>, caller: Caller, Body(wanted)
     };
     let mut by_subscription: BTreeMap<SubscriptionId, Vec<PastUse>> = BTreeMap::new();
     for part in app.store.past_use(wanted.from, wanted.to).await? {
-        if subscriptions.as_ref().is_none_or(|own| own.contains(&part.subscription)) {
+        if subscriptions
+            .as_ref()
+            .is_none_or(|own| own.contains(&part.subscription))
+        {
             by_subscription.entry(part.subscription).or_default().push(part);
         }
     }
@@ -111,7 +115,12 @@ pub(crate) fn preview_doc() -> Doc {
 }
 
 async fn plan(tx: &mut ControlTx, wanted: &str) -> Result<Plan, Problem> {
-    let unknown = || Problem::invalid(vec![Fault::at("/plan", "write product/plan, or the id of a plan version")]);
+    let unknown = || {
+        Problem::invalid(vec![Fault::at(
+            "/plan",
+            "write product/plan, or the id of a plan version",
+        )])
+    };
     let version = if let Ok(id) = wanted.parse::<PlanVersionId>() {
         tx.plan_version(id).await?
     } else {
@@ -150,20 +159,29 @@ fn priced(terms: &Terms, used: &BTreeMap<SubscriptionId, Vec<PastUse>>) -> Resul
                 amount: domain::rating::rate(&term.price, quantity).round(terms.currency)?.total,
             });
         }
-        let amount = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount)).ok_or(OutOfRange)?;
+        let amount = lines
+            .iter()
+            .try_fold(0_i64, |sum, line| sum.checked_add(line.amount))
+            .ok_or(OutOfRange)?;
         body.amount = body.amount.checked_add(amount).ok_or(OutOfRange)?;
-        body.items.push(PreviewItem { subscription_id: subscription.to_string(), lines, amount });
+        body.items.push(PreviewItem {
+            subscription_id: subscription.to_string(),
+            lines,
+            amount,
+        });
     }
     Ok(body)
 }
 
 fn quantity(term: &UsageTerm, parts: &[PastUse]) -> Quantity {
-    let counted = parts
-        .iter()
-        .filter(|part| part.meter == term.meter && (term.operations.is_empty() || term.operations.contains(&part.operation)));
+    let counted = parts.iter().filter(|part| {
+        part.meter == term.meter && (term.operations.is_empty() || term.operations.contains(&part.operation))
+    });
     let billed = counted.map(|part| {
         let outcome = Outcome::from_class_key(&part.outcome);
-        outcome.map_or(Quantity::ZERO, |outcome| billable(Policy::V1, &outcome).of(part.quantity))
+        outcome.map_or(Quantity::ZERO, |outcome| {
+            billable(Policy::V1, &outcome).of(part.quantity)
+        })
     });
     billed.sum()
 }

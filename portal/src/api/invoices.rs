@@ -123,7 +123,10 @@ impl From<LineView> for LineBody {
             unit_price: line.unit_price,
             tiers: line.tiers,
             amount: line.amount,
-            period: ServicePeriod { start: line.period_start, end: line.period_end },
+            period: ServicePeriod {
+                start: line.period_start,
+                end: line.period_end,
+            },
             subscription_id: line.subscription_id,
             meter: line.meter,
         }
@@ -214,7 +217,11 @@ impl From<CreditView> for CreditBody {
             net: note.net,
             tax: note.tax,
             total: note.total,
-            lines: note.lines.into_iter().map(|(line, amount)| CreditLine { line, amount }).collect(),
+            lines: note
+                .lines
+                .into_iter()
+                .map(|(line, amount)| CreditLine { line, amount })
+                .collect(),
         }
     }
 }
@@ -295,29 +302,50 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Q
         let detail = "write draft, open, paid, uncollectible or void";
         InvoiceStatus::from_word(word).ok_or_else(|| Problem::invalid(vec![Fault::parameter("status", detail)]))
     });
-    let filter = InvoiceFilter { account: which.account, status: status.transpose()? };
-    let page = Paging { limit: which.limit, cursor: which.cursor }.page()?;
+    let filter = InvoiceFilter {
+        account: which.account,
+        status: status.transpose()?,
+    };
+    let page = Paging {
+        limit: which.limit,
+        cursor: which.cursor,
+    }
+    .page()?;
     let found = app.store.invoices(caller.scope(), filter, &page).await?;
     let now = app.clock.now();
     let items = found.iter().map(|invoice| InvoiceItem::new(invoice, now)).collect();
-    Ok(answer::json(StatusCode::OK, &Listed::of(items, &page, |item: &InvoiceItem| item.id.clone())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Listed::of(items, &page, |item: &InvoiceItem| item.id.clone()),
+    ))
 }
 
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
-    Doc::new(TAG, "listInvoices", "List invoices").text("Newest first.").query::<Which>().answer::<Listed<InvoiceItem>>(200, "Invoices")
+    Doc::new(TAG, "listInvoices", "List invoices")
+        .text("Newest first.")
+        .query::<Which>()
+        .answer::<Listed<InvoiceItem>>(200, "Invoices")
 }
 
 /// `GET /invoices/{id}`, `{id}.pdf` and `{id}.csv`
 pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathParams) -> Answer {
-    let text = path.iter().find(|(name, _)| *name == "id").map(|(_, value)| value).unwrap_or_default();
+    let text = path
+        .iter()
+        .find(|(name, _)| *name == "id")
+        .map(|(_, value)| value)
+        .unwrap_or_default();
     let (id, form) = text.split_once('.').map_or((text, ""), |(id, form)| (id, form));
     let id = id.parse().map_err(|_| Problem::missing("invoice"))?;
     let view = seen(&app, &caller, id).await?;
     let name = view.number.clone().unwrap_or_else(|| view.id.to_string());
     match form {
         "" => Ok(answer::json(StatusCode::OK, &InvoiceBody::from(view))),
-        "csv" => Ok(file("text/csv; charset=utf-8", &format!("{name}.csv"), documents::csv(&view).into_bytes())),
+        "csv" => Ok(file(
+            "text/csv; charset=utf-8",
+            &format!("{name}.csv"),
+            documents::csv(&view).into_bytes(),
+        )),
         "pdf" => {
             // Fonts and compression take their time: not on the loop that serves everyone.
             let made = tokio::task::spawn_blocking(move || documents::pdf(&view)).await;
@@ -340,10 +368,21 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathPa
 fn file(media: &'static str, name: &str, bytes: Vec<u8>) -> axum::response::Response {
     let plain: String = name
         .chars()
-        .map(|character| if character.is_ascii_alphanumeric() || "-_.".contains(character) { character } else { '-' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() || "-_.".contains(character) {
+                character
+            } else {
+                '-'
+            }
+        })
         .collect();
     let disposition = format!("inline; filename=\"{plain}\"");
-    (StatusCode::OK, [(CONTENT_TYPE, media.to_owned()), (CONTENT_DISPOSITION, disposition)], bytes).into_response()
+    (
+        StatusCode::OK,
+        [(CONTENT_TYPE, media.to_owned()), (CONTENT_DISPOSITION, disposition)],
+        bytes,
+    )
+        .into_response()
 }
 
 /// Documentation of [`show`].

@@ -41,12 +41,21 @@ pub(crate) async fn list(
     path: RawPathParams,
     Query(which): Query<Which>,
 ) -> Answer {
-    let n = path.iter().find(|(name, _)| *name == "n").and_then(|(_, value)| value.parse().ok());
+    let n = path
+        .iter()
+        .find(|(name, _)| *name == "n")
+        .and_then(|(_, value)| value.parse().ok());
     let n = n.ok_or_else(|| Problem::missing("line of the invoice"))?;
     let line = app.store.line_evidence(caller.scope(), id, n).await?;
     let (limit, cursor) = (page_size(which.limit)?, after(which.cursor.as_deref())?);
     let Some(meter) = line.meter.clone() else {
-        return Ok(answer::json(StatusCode::OK, &Listed::<EventBody> { items: Vec::new(), next_cursor: None }));
+        return Ok(answer::json(
+            StatusCode::OK,
+            &Listed::<EventBody> {
+                items: Vec::new(),
+                next_cursor: None,
+            },
+        ));
     };
     fresh(&app).await?;
     let evidence = Evidence {
@@ -58,7 +67,10 @@ pub(crate) async fn list(
         through_commit: line.through_commit,
     };
     let page = app.analytics.evidence(&evidence, &billed, cursor, limit).await?;
-    let items = page.items.into_iter().filter(|stored| stands_behind(&line, &stored.fact));
+    let items = page
+        .items
+        .into_iter()
+        .filter(|stored| stands_behind(&line, &stored.fact));
     let body = Listed {
         items: items.map(EventBody::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),
@@ -68,7 +80,12 @@ pub(crate) async fn list(
 
 /// A late line leaves out what came too late; a price of some operations leaves out the others.
 fn stands_behind(line: &LineEvidence, fact: &Fact) -> bool {
-    let quarter = fact.admitted_at.as_millis().div_euclid(QUARTER_HOUR_MS).saturating_add(1).saturating_mul(QUARTER_HOUR_MS);
+    let quarter = fact
+        .admitted_at
+        .as_millis()
+        .div_euclid(QUARTER_HOUR_MS)
+        .saturating_add(1)
+        .saturating_mul(QUARTER_HOUR_MS);
     let in_time = line.late_before.is_none_or(|limit| quarter > limit.as_millis());
     let operations = line.price.split_once('@').map(|(_, names)| names);
     in_time && operations.is_none_or(|names| names.split(',').any(|name| name == fact.operation))

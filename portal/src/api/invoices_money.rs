@@ -62,7 +62,9 @@ fn text(pointer: &str, text: &str) -> Result<(), Problem> {
 /// `POST /invoices/{id}/finalize`
 pub(crate) async fn finalize(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>) -> Answer {
     let was = before(&app, &caller, id).await?;
-    app.store.finalize_invoice(caller.scope(), id, &order(&app, &caller)).await?;
+    app.store
+        .finalize_invoice(caller.scope(), id, &order(&app, &caller))
+        .await?;
     done(&app, &caller, id, ("finalize", was, StatusCode::OK)).await
 }
 
@@ -82,10 +84,17 @@ pub(crate) struct VoidInvoice {
 }
 
 /// `POST /invoices/{id}/void`
-pub(crate) async fn void(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>, Body(wanted): Body<VoidInvoice>) -> Answer {
+pub(crate) async fn void(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<InvoiceId>,
+    Body(wanted): Body<VoidInvoice>,
+) -> Answer {
     let was = before(&app, &caller, id).await?;
     text("/reason", &wanted.reason)?;
-    app.store.void_invoice(caller.scope(), id, &wanted.reason, &order(&app, &caller)).await?;
+    app.store
+        .void_invoice(caller.scope(), id, &wanted.reason, &order(&app, &caller))
+        .await?;
     done(&app, &caller, id, ("void", was, StatusCode::OK)).await
 }
 
@@ -100,16 +109,34 @@ pub(crate) fn void_doc() -> Doc {
 /// `POST /invoices/{id}/reissue`
 pub(crate) async fn reissue(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>) -> Answer {
     let view = seen(&app, &caller, id).await?;
-    let bill = app.store.account_bill(view.account_id).await?.ok_or_else(|| Problem::missing("account"))?;
-    let again = BillOrder { mode: BillMode::Reissue(id), ..order(&app, &caller) };
+    let bill = app
+        .store
+        .account_bill(view.account_id)
+        .await?
+        .ok_or_else(|| Problem::missing("account"))?;
+    let again = BillOrder {
+        mode: BillMode::Reissue(id),
+        ..order(&app, &caller)
+    };
     let made = app.store.bill_account(&bill, &again).await?;
-    let new = made.invoices.first().copied().ok_or_else(|| Problem::conflict("nothing of this invoice is left to bill"))?;
-    done(&app, &caller, new, ("reissue", json!({ "void": id }), StatusCode::CREATED)).await
+    let new = made
+        .invoices
+        .first()
+        .copied()
+        .ok_or_else(|| Problem::conflict("nothing of this invoice is left to bill"))?;
+    done(
+        &app,
+        &caller,
+        new,
+        ("reissue", json!({ "void": id }), StatusCode::CREATED),
+    )
+    .await
 }
 
 /// Documentation of [`reissue`].
 pub(crate) fn reissue_doc() -> Doc {
-    Doc::new(TAG, "reissueInvoice", "Bill again what a void invoice had charged").answer::<InvoiceBody>(201, "The new invoice")
+    Doc::new(TAG, "reissueInvoice", "Bill again what a void invoice had charged")
+        .answer::<InvoiceBody>(201, "The new invoice")
 }
 
 /// A payment.
@@ -131,14 +158,32 @@ fn bank_transfer() -> String {
 }
 
 /// `POST /invoices/{id}/payments`
-pub(crate) async fn pay(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>, Body(wanted): Body<NewPaymentBody>) -> Answer {
+pub(crate) async fn pay(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<InvoiceId>,
+    Body(wanted): Body<NewPaymentBody>,
+) -> Answer {
     let was = before(&app, &caller, id).await?;
     text("/method", &wanted.method)?;
-    if wanted.reference.as_ref().is_some_and(|reference| reference.len() > MAX_TEXT) {
-        return Err(Problem::invalid(vec![Fault::at("/reference", "write at most 2000 characters")]));
+    if wanted
+        .reference
+        .as_ref()
+        .is_some_and(|reference| reference.len() > MAX_TEXT)
+    {
+        return Err(Problem::invalid(vec![Fault::at(
+            "/reference",
+            "write at most 2000 characters",
+        )]));
     }
-    let payment = NewPayment { amount: wanted.amount, method: wanted.method, reference: wanted.reference };
-    app.store.record_payment(caller.scope(), id, &payment, &order(&app, &caller)).await?;
+    let payment = NewPayment {
+        amount: wanted.amount,
+        method: wanted.method,
+        reference: wanted.reference,
+    };
+    app.store
+        .record_payment(caller.scope(), id, &payment, &order(&app, &caller))
+        .await?;
     done(&app, &caller, id, ("pay", was, StatusCode::CREATED)).await
 }
 
@@ -161,12 +206,22 @@ pub(crate) struct NewCreditNoteBody {
 }
 
 /// `POST /invoices/{id}/credit-notes`
-pub(crate) async fn credit(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>, Body(wanted): Body<NewCreditNoteBody>) -> Answer {
+pub(crate) async fn credit(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<InvoiceId>,
+    Body(wanted): Body<NewCreditNoteBody>,
+) -> Answer {
     let was = before(&app, &caller, id).await?;
     text("/reason", &wanted.reason)?;
     let lines = wanted.lines.iter().map(|line| (line.line, line.amount)).collect();
-    let note = NewCreditNote { reason: wanted.reason, lines };
-    app.store.create_credit_note(Scope::All, id, &note, &order(&app, &caller)).await?;
+    let note = NewCreditNote {
+        reason: wanted.reason,
+        lines,
+    };
+    app.store
+        .create_credit_note(Scope::All, id, &note, &order(&app, &caller))
+        .await?;
     done(&app, &caller, id, ("credit", was, StatusCode::CREATED)).await
 }
 

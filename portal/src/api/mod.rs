@@ -13,6 +13,7 @@ pub(crate) mod accounts;
 pub(crate) mod answer;
 pub(crate) mod audit_events;
 pub(crate) mod billing;
+pub(crate) mod billing_change;
 pub(crate) mod billing_preview;
 pub(crate) mod caller;
 pub(crate) mod config;

@@ -82,5 +82,7 @@ pub(crate) async fn show(State(app): State<App>, Query(which): Query<Which>) -> 
 
 /// Documentation of [`show`].
 pub(crate) fn show_doc() -> Doc {
-    Doc::new(TAG, "getRevenue", "Show revenue").query::<Which>().answer::<RevenueBody>(200, "By currency")
+    Doc::new(TAG, "getRevenue", "Show revenue")
+        .query::<Which>()
+        .answer::<RevenueBody>(200, "By currency")
 }

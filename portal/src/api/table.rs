@@ -6,9 +6,9 @@ use super::scope::Area::{
     Accounts, Audit, Billing, Config, Consumers, Credentials, Invoices, Subscriptions, Usage, Users,
 };
 use super::{
-    accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices, invoices_evidence,
-    invoices_money, members, plans, products, requests, revenue, subscriptions,
-    test_clock, tokens, transitions, usage, usage_events, users,
+    accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices,
+    invoices_evidence, invoices_money, members, plans, products, requests, revenue, subscriptions, test_clock, tokens,
+    transitions, usage, usage_events, users,
 };
 
 /// Every route below `/api/v1`.

@@ -13,6 +13,7 @@ use store::{ControlTx, Object, PlanVersion, Subscription};
 use utoipa::ToSchema;
 
 use super::answer::{self, Answer, Id};
+use super::billing_change::{ChangeMoney, change_money};
 use super::caller::Caller;
 use super::endpoint::Doc;
 use super::subscriptions::{SubscriptionBody, TAG};
@@ -355,6 +356,8 @@ pub(crate) struct ChangePreview {
     /// Limits then.
     #[schema(value_type = Vec<Object>)]
     limits_after: Json,
+    /// What it comes to in money; null before the subscription is active.
+    money: Option<ChangeMoney>,
 }
 
 /// `POST /subscriptions/{id}/change/preview`
@@ -370,6 +373,7 @@ pub(crate) async fn preview(
     } = wanted_move(&mut tx, id, &wanted).await?;
     let old = tx.plan_version(before.plan_version_id).await?;
     tx.rollback().await?;
+    let money = change_money(&app, &before, (&version, at)).await?;
     let limits = |body: Json| body.get("limits").cloned().unwrap_or_else(|| Json::Array(Vec::new()));
     let preview = ChangePreview {
         at,
@@ -377,6 +381,7 @@ pub(crate) async fn preview(
         to_version_id: version.id,
         limits_before: limits(old.map(|version| version.body).unwrap_or_default()),
         limits_after: limits(version.body),
+        money,
     };
     Ok(answer::json(StatusCode::OK, &preview))
 }

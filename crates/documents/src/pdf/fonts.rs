@@ -39,7 +39,10 @@ impl Face {
 
     /// The glyphs of a text, with advances for size 1. A character that the font lacks is the box of glyph 0.
     pub(super) fn glyphs(&self, text: &str) -> Vec<KrillaGlyph> {
-        let (charmap, widths) = (self.metrics.charmap(), self.metrics.glyph_metrics(Size::new(1.0), LocationRef::default()));
+        let (charmap, widths) = (
+            self.metrics.charmap(),
+            self.metrics.glyph_metrics(Size::new(1.0), LocationRef::default()),
+        );
         let glyphs = text.char_indices().map(|(at, character)| {
             let id = charmap.map(character).unwrap_or_default();
             let advance = widths.advance_width(id).unwrap_or(0.6);
@@ -79,7 +82,11 @@ impl Fonts {
         let mut lines = Vec::new();
         let mut line = String::new();
         for word in clean(text).split(' ').filter(|word| !word.is_empty()) {
-            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+            let longer = if line.is_empty() {
+                word.to_owned()
+            } else {
+                format!("{line} {word}")
+            };
             if self.width(&longer, weight, size) <= width {
                 line = longer;
                 continue;
@@ -117,5 +124,7 @@ impl Fonts {
 
 /// Control characters have no place on paper.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
 }

@@ -93,7 +93,11 @@ impl Place<'_> {
         if text.trim().is_empty() {
             return;
         }
-        let x = if ends { x - self.fonts.width(&text, weight, size) } else { x };
+        let x = if ends {
+            x - self.fonts.width(&text, weight, size)
+        } else {
+            x
+        };
         let y = self.y;
         self.push(Piece {
             x,
@@ -131,7 +135,10 @@ impl Place<'_> {
     }
 
     fn header(&mut self) {
-        for line in self.fonts.wrap(&words::title(self.invoice), (Weight::Bold, 16.0), RIGHT - LEFT) {
+        for line in self
+            .fonts
+            .wrap(&words::title(self.invoice), (Weight::Bold, 16.0), RIGHT - LEFT)
+        {
             self.write((LEFT, false), (Weight::Bold, 16.0), Role::Title, &line);
             self.y += 22.0;
         }
@@ -149,7 +156,11 @@ impl Place<'_> {
             self.y = top;
         }
         self.party(middle, "To", &words::party(&self.invoice.customer));
-        self.y = if self.sheets.len() == sheets { self.y.max(from_ends) } else { self.y } + STEP * 2.0;
+        self.y = if self.sheets.len() == sheets {
+            self.y.max(from_ends)
+        } else {
+            self.y
+        } + STEP * 2.0;
     }
 
     fn party(&mut self, x: f32, name: &str, lines: &[String]) {
@@ -195,10 +206,20 @@ impl Place<'_> {
             }
             if n == 0 {
                 let quantity = self.fonts.wrap(&quantity, (Weight::Regular, SIZE), 95.0).remove(0);
-                self.write((COLUMNS[1].1, true), (Weight::Regular, SIZE), Role::Cell(row, 1), &quantity);
+                self.write(
+                    (COLUMNS[1].1, true),
+                    (Weight::Regular, SIZE),
+                    Role::Cell(row, 1),
+                    &quantity,
+                );
                 let price = line.unit_price.as_deref().unwrap_or("tiers");
                 self.write((COLUMNS[2].1, true), (Weight::Regular, SIZE), Role::Cell(row, 2), price);
-                self.write((COLUMNS[3].1, true), (Weight::Regular, SIZE), Role::Cell(row, 3), &amount);
+                self.write(
+                    (COLUMNS[3].1, true),
+                    (Weight::Regular, SIZE),
+                    Role::Cell(row, 3),
+                    &amount,
+                );
             }
             self.write((LEFT, false), (Weight::Regular, SIZE), Role::Cell(row, 0), text);
             self.y += STEP;
@@ -225,12 +246,21 @@ impl Place<'_> {
         for payment in &invoice.payments {
             let amount = Money::new(payment.amount, invoice.currency);
             let reference = payment.reference.as_deref().unwrap_or_default();
-            let text = format!("Paid {amount} on {} by {} {reference}", words::date(invoice, payment.at), payment.method);
+            let text = format!(
+                "Paid {amount} on {} by {} {reference}",
+                words::date(invoice, payment.at),
+                payment.method
+            );
             self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &text);
         }
         for note in &invoice.credit_notes {
             let amount = Money::new(note.total, invoice.currency);
-            let text = format!("Credit note {} of {}: {amount}. {}", note.number, words::date(invoice, note.at), note.reason);
+            let text = format!(
+                "Credit note {} of {}: {amount}. {}",
+                note.number,
+                words::date(invoice, note.at),
+                note.reason
+            );
             self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &text);
         }
         for note in &invoice.notes {
@@ -261,11 +291,21 @@ fn tiers(line: &LineView) -> Vec<String> {
     if line.unit_price.is_some() {
         return Vec::new();
     }
-    let text = |tier: &serde_json::Value, key: &str| tier.get(key).and_then(|value| value.as_str()).unwrap_or("0").to_owned();
+    let text =
+        |tier: &serde_json::Value, key: &str| tier.get(key).and_then(|value| value.as_str()).unwrap_or("0").to_owned();
     let shown = all.iter().take(100).map(|tier| {
         let flat = text(tier, "flat");
-        let flat = if flat == "0" { String::new() } else { format!(" + {flat}") };
-        format!("  {} x {}{flat} = {}", text(tier, "quantity"), text(tier, "unit"), text(tier, "amount"))
+        let flat = if flat == "0" {
+            String::new()
+        } else {
+            format!(" + {flat}")
+        };
+        format!(
+            "  {} x {}{flat} = {}",
+            text(tier, "quantity"),
+            text(tier, "unit"),
+            text(tier, "amount")
+        )
     });
     shown.collect()
 }

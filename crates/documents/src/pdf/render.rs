@@ -10,7 +10,9 @@ use krilla::num::NormalizedF32;
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, Stroke};
 use krilla::surface::Surface;
-use krilla::tagging::{Artifact, ArtifactType, ContentTag, Identifier, SpanTag, TableHeaderScope, Tag, TagGroup, TagTree};
+use krilla::tagging::{
+    Artifact, ArtifactType, ContentTag, Identifier, SpanTag, TableHeaderScope, Tag, TagGroup, TagTree,
+};
 use krilla::{Document, SerializeSettings};
 
 use super::Error;
@@ -27,7 +29,8 @@ pub(super) fn render(title: &str, sheets: &[Sheet], fonts: &Fonts) -> Result<Vec
     document.set_metadata(Metadata::new().title(title.to_owned()).language("en".to_owned()));
     let mut tags = Tags::default();
     for sheet in sheets {
-        let settings = PageSettings::from_wh(WIDTH, HEIGHT).ok_or_else(|| Error::Write("the paper has no size".to_owned()))?;
+        let settings =
+            PageSettings::from_wh(WIDTH, HEIGHT).ok_or_else(|| Error::Write("the paper has no size".to_owned()))?;
         let mut page = document.start_page_with(settings);
         let mut surface = page.surface();
         draw(&mut surface, sheet, fonts, &mut tags);

@@ -63,10 +63,32 @@ impl Contract {
     /// in the period, else the first of the period (a gateway that had not heard of a change at the boundary).
     pub fn stretch_of(&self, period: &Period, stamped: u32, version: PlanVersionId) -> Option<&Stretch> {
         let of_version = |stretch: &&Stretch| stretch.plan_version == version;
-        let exact = self.within(period).filter(of_version).find(|stretch| stretch.n == stamped.saturating_add(1));
+        let exact = self
+            .within(period)
+            .filter(of_version)
+            .find(|stretch| stretch.n == stamped.saturating_add(1));
         exact
             .or_else(|| self.within(period).filter(of_version).last())
             .or_else(|| self.within(period).next())
+    }
+
+    /// The same subscription, put on another plan version at `at`: what a preview of a change asks.
+    #[must_use]
+    pub fn changed(&self, plan_version: PlanVersionId, terms: Terms, at: Timestamp) -> Self {
+        let mut changed = self.clone();
+        let n = changed.stretches.last().map_or(0, |last| last.n);
+        if let Some(last) = changed.stretches.last_mut() {
+            last.to = Some(at.max(last.from));
+        }
+        changed.stretches.push(Stretch {
+            n: n.saturating_add(1),
+            plan_version,
+            title: String::new(),
+            from: at,
+            to: None,
+            terms: Arc::new(terms),
+        });
+        changed
     }
 
     /// The word for units of a meter.

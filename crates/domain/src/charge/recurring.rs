@@ -23,10 +23,17 @@ impl Contract {
     ///
     /// # Errors
     /// [`ChargeError`].
-    pub fn recurring_charges(&self, proration: &Proration, since: Timestamp, now: Timestamp) -> Result<Vec<Charge>, ChargeError> {
+    pub fn recurring_charges(
+        &self,
+        proration: &Proration,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Charge>, ChargeError> {
         let mut charges = Vec::new();
         for stretch in &self.stretches {
-            let Some(recurring) = &stretch.terms.recurring else { continue };
+            let Some(recurring) = &stretch.terms.recurring else {
+                continue;
+            };
             let first = since.max(stretch.from);
             let last = stretch.to.map_or(now, |to| to.min(now));
             if last < first || stretch.to == Some(stretch.from) {
@@ -37,8 +44,16 @@ impl Contract {
                 if period.start > last || stretch.to.is_some_and(|to| to <= period.start) {
                     break;
                 }
-                let turn = Turn { stretch, recurring, period };
-                charges.extend(self.turn_charges(&turn, proration)?.into_iter().filter(|charge| charge.due <= now));
+                let turn = Turn {
+                    stretch,
+                    recurring,
+                    period,
+                };
+                charges.extend(
+                    self.turn_charges(&turn, proration)?
+                        .into_iter()
+                        .filter(|charge| charge.due <= now),
+                );
             }
         }
         Ok(charges)
@@ -51,7 +66,9 @@ impl Contract {
     pub fn recurring_since(&self, now: Timestamp) -> Result<Timestamp, ChargeError> {
         let mut since = now;
         for stretch in &self.stretches {
-            let Some(recurring) = &stretch.terms.recurring else { continue };
+            let Some(recurring) = &stretch.terms.recurring else {
+                continue;
+            };
             since = since.min(self.schedule.longer_at(recurring.every, now)?.start);
         }
         Ok(since)
@@ -76,7 +93,13 @@ impl Contract {
         match turn.recurring.term {
             Term::Arrears => {
                 let due = self.closes_at(period);
-                Ok(vec![self.turn_charge(turn, Basis::Arrears, (from, to), due, proration)?])
+                Ok(vec![self.turn_charge(
+                    turn,
+                    Basis::Arrears,
+                    (from, to),
+                    due,
+                    proration,
+                )?])
             }
             Term::Advance => {
                 let mut charges = vec![self.turn_charge(turn, Basis::Advance, (from, period.end), from, proration)?];
@@ -111,7 +134,12 @@ impl Contract {
             key: ChargeKey {
                 subscription: self.subscription,
                 period_start: period.start,
-                price: if basis == Basis::Return { "recurring-credit" } else { "recurring" }.to_owned(),
+                price: if basis == Basis::Return {
+                    "recurring-credit"
+                } else {
+                    "recurring"
+                }
+                .to_owned(),
                 segment: stretch.n,
             },
             basis,

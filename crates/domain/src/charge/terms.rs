@@ -89,11 +89,16 @@ impl Terms {
 
 /// The price of what exceeds a quota, where the quota has one.
 fn overage(entry: &LimitEntry, price: &Price) -> Result<Option<UsageTerm>, TermsError> {
-    let limit = entry.understand().map_err(|fault| TermsError::Limit(fault.to_string()))?;
+    let limit = entry
+        .understand()
+        .map_err(|fault| TermsError::Limit(fault.to_string()))?;
     let Rule::Quota(quota) = &limit.rule else {
         return Ok(None);
     };
-    let priced = quota.overage_price.as_ref().and_then(|over| overage_price(over, quota, price));
+    let priced = quota
+        .overage_price
+        .as_ref()
+        .and_then(|over| overage_price(over, quota, price));
     Ok(priced.map(|priced| UsageTerm {
         key: format!("overage/{}", limit.key),
         meter: quota.meter.clone(),

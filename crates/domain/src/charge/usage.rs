@@ -77,7 +77,13 @@ impl Contract {
         proration.share(period, stretch.from, to)
     }
 
-    fn quantity(&self, period: &Period, used: &[Use], policy: Policy, (stretch, term): (&Stretch, &UsageTerm)) -> Quantity {
+    fn quantity(
+        &self,
+        period: &Period,
+        used: &[Use],
+        policy: Policy,
+        (stretch, term): (&Stretch, &UsageTerm),
+    ) -> Quantity {
         let counted = used.iter().filter(|part| {
             part.meter == term.meter
                 && (term.operations.is_empty() || term.operations.contains(&part.operation))
@@ -127,13 +133,18 @@ impl Contract {
             minor: rated.round(currency)?.total,
             currency,
             due: closes,
-            service: (stretch.from.max(period.start), stretch.to.map_or(closes, |to| to.min(closes))),
+            service: (
+                stretch.from.max(period.start),
+                stretch.to.map_or(closes, |to| to.min(closes)),
+            ),
             text: LineText {
                 description: format!("{}: {}{suffix}", stretch.title, term.meter),
                 unit_label: self.unit_label(&term.meter),
                 unit_price: match &term.price.pricing {
                     Pricing::Unit(unit) => Some(unit.to_string()),
-                    Pricing::Graduated(_) | Pricing::Volume(_) | Pricing::Package { .. } | Pricing::Stairstep(_) => None,
+                    Pricing::Graduated(_) | Pricing::Volume(_) | Pricing::Package { .. } | Pricing::Stairstep(_) => {
+                        None
+                    }
                 },
             },
             rated: Some(rated),
@@ -143,5 +154,6 @@ impl Contract {
 
 /// An outcome that cannot be read is billed by nobody.
 fn billed_part(policy: Policy, part: &Use) -> Quantity {
-    Outcome::from_class_key(&part.outcome).map_or(Quantity::ZERO, |outcome| billable(policy, &outcome).of(part.quantity))
+    Outcome::from_class_key(&part.outcome)
+        .map_or(Quantity::ZERO, |outcome| billable(policy, &outcome).of(part.quantity))
 }

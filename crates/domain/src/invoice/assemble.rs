@@ -125,7 +125,10 @@ pub fn allocate(amount: i64, lines: &[Creditable]) -> Vec<Creditable> {
         let part = line.remaining.min(left);
         if part > 0 {
             left -= part;
-            parts.push(Creditable { remaining: part, ..*line });
+            parts.push(Creditable {
+                remaining: part,
+                ..*line
+            });
         }
     }
     parts

@@ -32,10 +32,16 @@ const GAPS_NAMED: usize = 100;
 impl Watermarks {
     pub(super) async fn read(tx: &mut Tx) -> Result<Self> {
         let living = tx
-            .all("SELECT * FROM producer WHERE ended IS NULL ORDER BY first_seen, id", args![])
+            .all(
+                "SELECT * FROM producer WHERE ended IS NULL ORDER BY first_seen, id",
+                args![],
+            )
             .await?;
         let gaps = tx
-            .all("SELECT * FROM usage_gap ORDER BY found_at DESC, producer, from_seq", args![])
+            .all(
+                "SELECT * FROM usage_gap ORDER BY found_at DESC, producer, from_seq",
+                args![],
+            )
             .await?;
         let unreadable: Option<i64> = tx
             .scalar("SELECT COUNT(*) FROM quarantine WHERE requeued_at IS NULL", args![])
@@ -49,9 +55,10 @@ impl Watermarks {
 
     /// Producers that began before `end` and have not passed it.
     pub(super) fn behind(&self, end: Timestamp) -> Vec<ProducerId> {
-        let behind = self.living.iter().filter(|producer| {
-            producer.first_seen < end && producer.alive_through.is_none_or(|through| through < end)
-        });
+        let behind = self
+            .living
+            .iter()
+            .filter(|producer| producer.first_seen < end && producer.alive_through.is_none_or(|through| through < end));
         behind.map(|producer| producer.id).collect()
     }
 
@@ -62,7 +69,10 @@ impl Watermarks {
 
     /// What is missing of the time from `start` to `end`.
     pub(super) fn closing(&self, start: Timestamp, end: Timestamp) -> Closing {
-        let touching = self.gaps.iter().filter(|gap| gap.since.is_none_or(|since| since >= start && since < end));
+        let touching = self
+            .gaps
+            .iter()
+            .filter(|gap| gap.since.is_none_or(|since| since >= start && since < end));
         Closing {
             missing_producers: self.behind(end).iter().map(ToString::to_string).collect(),
             gaps: touching
@@ -85,10 +95,16 @@ impl Closing {
             ));
         }
         if !self.gaps.is_empty() {
-            notes.push(format!("{} gap(s) in the usage records of this time were known and are not billed.", self.gaps.len()));
+            notes.push(format!(
+                "{} gap(s) in the usage records of this time were known and are not billed.",
+                self.gaps.len()
+            ));
         }
         if self.unreadable_records > 0 {
-            notes.push(format!("{} usage record(s) could not be read and are not billed.", self.unreadable_records));
+            notes.push(format!(
+                "{} usage record(s) could not be read and are not billed.",
+                self.unreadable_records
+            ));
         }
         notes
     }

@@ -52,7 +52,8 @@ const OWING: &str = "SELECT DISTINCT account_id FROM subscriptions
 const ACTIVATED: &str = "SELECT * FROM subscriptions WHERE account_id = $1 AND activated_at IS NOT NULL ORDER BY id";
 const SEGMENTS: &str = "SELECT g.* FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
     WHERE s.account_id = $1 ORDER BY g.subscription_id, g.n";
-const VERSIONS: &str = "SELECT DISTINCT v.id, v.body_json FROM plan_versions v JOIN sub_segments g ON g.plan_version_id = v.id
+const VERSIONS: &str =
+    "SELECT DISTINCT v.id, v.body_json FROM plan_versions v JOIN sub_segments g ON g.plan_version_id = v.id
     JOIN subscriptions s ON s.id = g.subscription_id WHERE s.account_id = $1";
 
 impl Store {
@@ -111,13 +112,20 @@ impl Store {
 async fn settings(tx: &mut Tx) -> Result<Settings> {
     let text: Option<String> = tx.scalar("SELECT settings_json FROM instance", args![]).await?;
     let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
-    Ok(parsed.map_err(|error| Error::decode("settings_json", error))?.unwrap_or_default())
+    Ok(parsed
+        .map_err(|error| Error::decode("settings_json", error))?
+        .unwrap_or_default())
 }
 
 /// The legal identity, or else the name of the brand.
 fn seller(settings: &Settings) -> Party {
     let whole = serde_json::json!({ "legal": settings.legal, "branding": settings.branding });
-    let text = |pointer: &str| whole.pointer(pointer).and_then(|value| value.as_str()).map(str::to_owned);
+    let text = |pointer: &str| {
+        whole
+            .pointer(pointer)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
     let ids = whole.pointer("/legal/tax_ids").and_then(|ids| ids.as_array());
     Party {
         name: text("/legal/name")

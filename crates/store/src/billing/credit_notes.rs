@@ -37,11 +37,22 @@ impl Store {
     /// # Errors
     /// [`Error::Missing`] when the scope holds no such invoice; [`Error::State`] when it was not issued or is void, or when
     /// a line would go below zero.
-    pub async fn create_credit_note(&self, scope: Scope, id: InvoiceId, new: &NewCreditNote, order: &BillOrder) -> Result<CreditNoteId> {
+    pub async fn create_credit_note(
+        &self,
+        scope: Scope,
+        id: InvoiceId,
+        new: &NewCreditNote,
+        order: &BillOrder,
+    ) -> Result<CreditNoteId> {
         retrying(|| self.try_credit_note(scope, id, (new, order))).await
     }
 
-    async fn try_credit_note(&self, scope: Scope, id: InvoiceId, (new, order): (&NewCreditNote, &BillOrder)) -> Result<CreditNoteId> {
+    async fn try_credit_note(
+        &self,
+        scope: Scope,
+        id: InvoiceId,
+        (new, order): (&NewCreditNote, &BillOrder),
+    ) -> Result<CreditNoteId> {
         let (mut tx, _) = self.hold_invoice(scope, id).await?;
         let note = Note {
             invoice: id,
@@ -58,7 +69,10 @@ impl Store {
 pub(super) async fn issue(tx: &mut Tx, note: &Note, order: &BillOrder) -> Result<CreditNoteId> {
     let invoice = standing(tx, Scope::All, note.invoice).await?;
     if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) {
-        return Err(Error::State(format!("the invoice is {}, nothing can go back", invoice.status.as_str())));
+        return Err(Error::State(format!(
+            "the invoice is {}, nothing can go back",
+            invoice.status.as_str()
+        )));
     }
     let net = check(tx, note).await?;
     let taken = taken(tx, note.invoice).await?;
@@ -108,7 +122,10 @@ async fn check(tx: &mut Tx, note: &Note) -> Result<i64> {
             .remove(line)
             .ok_or_else(|| Error::State(format!("line {line} is not there, or is named twice")))?;
         if *amount <= 0 || *amount > left {
-            return Err(Error::State(format!("line {line} has {} minor units left to give back", left.max(0))));
+            return Err(Error::State(format!(
+                "line {line} has {} minor units left to give back",
+                left.max(0)
+            )));
         }
         net = net
             .checked_add(*amount)
@@ -130,7 +147,12 @@ async fn taken(tx: &mut Tx, invoice: InvoiceId) -> Result<(i64, i64)> {
     }
 }
 
-async fn give_back(tx: &mut Tx, invoice: &Standing, (document, net, tax): (&str, i64, i64), order: &BillOrder) -> Result<()> {
+async fn give_back(
+    tx: &mut Tx,
+    invoice: &Standing,
+    (document, net, tax): (&str, i64, i64),
+    order: &BillOrder,
+) -> Result<()> {
     let total = net.saturating_add(tax);
     let due = invoice.amount_due();
     let off = total.min(due);

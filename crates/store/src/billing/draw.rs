@@ -109,18 +109,29 @@ pub(super) async fn draw(tx: &mut Tx, bill: &AccountBill, order: &BillOrder) -> 
         pending: pending(tx, &subscriptions).await?,
         out: Drawn {
             commit: usage::newest_commit(tx).await?,
-            late: late.into_iter().map(|late| (late.is_before(limit), late)).map(|(old, late)| (late, old)).collect(),
+            late: late
+                .into_iter()
+                .map(|late| (late.is_before(limit), late))
+                .map(|(old, late)| (late, old))
+                .collect(),
             ..Drawn::default()
         },
     };
-    let fresh: Vec<_> = draw.out.late.iter().filter(|(_, old)| !old).map(|(late, _)| (late.subscription, late.period_start)).collect();
+    let fresh: Vec<_> = draw
+        .out
+        .late
+        .iter()
+        .filter(|(_, old)| !old)
+        .map(|(late, _)| (late.subscription, late.period_start))
+        .collect();
     draw.pending.extend(fresh);
     match order.mode {
         BillMode::Reissue(invoice) => draw.reissue(tx, invoice).await?,
         BillMode::Due | BillMode::Interim => {
             let cursors = cursors(tx, bill).await?;
             for contract in &bill.contracts {
-                draw.contract(tx, contract, cursors.get(&contract.subscription).copied()).await?;
+                draw.contract(tx, contract, cursors.get(&contract.subscription).copied())
+                    .await?;
             }
         }
     }
@@ -134,7 +145,10 @@ async fn cursors(tx: &mut Tx, bill: &AccountBill) -> Result<HashMap<Subscription
     Ok(rows.into_iter().map(|cursor| (cursor.subscription, cursor)).collect())
 }
 
-async fn pending(tx: &mut Tx, subscriptions: &HashSet<SubscriptionId>) -> Result<BTreeSet<(SubscriptionId, Timestamp)>> {
+async fn pending(
+    tx: &mut Tx,
+    subscriptions: &HashSet<SubscriptionId>,
+) -> Result<BTreeSet<(SubscriptionId, Timestamp)>> {
     let mut found = BTreeSet::new();
     for subscription in subscriptions {
         let sql = "SELECT period_start FROM pending_correction WHERE subscription = $1";
@@ -151,7 +165,11 @@ impl Draw<'_> {
             Some(cursor) => cursor,
             None => Cursor {
                 subscription: contract.subscription,
-                usage_from: contract.schedule.period_at(contract.activated_at).map_err(unbillable)?.start,
+                usage_from: contract
+                    .schedule
+                    .period_at(contract.activated_at)
+                    .map_err(unbillable)?
+                    .start,
                 recurring_from: contract.activated_at,
                 settled: false,
             },
@@ -162,13 +180,18 @@ impl Draw<'_> {
         }
         let usage_from = self.usage(tx, contract, first.usage_from).await?;
         let skipped = self.recurring(contract, (first.recurring_from, usage_from))?;
-        let over = contract.ended_at.is_some_and(|ended| usage_from >= ended && ended <= self.order.now);
+        let over = contract
+            .ended_at
+            .is_some_and(|ended| usage_from >= ended && ended <= self.order.now);
         let next = Cursor {
             usage_from,
             recurring_from: if skipped {
                 first.recurring_from
             } else {
-                contract.recurring_since(self.order.now).map_err(unbillable)?.max(first.recurring_from)
+                contract
+                    .recurring_since(self.order.now)
+                    .map_err(unbillable)?
+                    .max(first.recurring_from)
             },
             settled: over && !skipped,
             ..first
@@ -207,10 +230,17 @@ impl Draw<'_> {
 
     async fn rate(&mut self, tx: &mut Tx, contract: &Contract, period: &Period, kind: RunKind) -> Result<()> {
         let key = (contract.subscription, period.start);
-        let too_late = self.out.late.iter().filter(|(late, old)| *old && late.of(key.0, key.1)).map(|(late, _)| late);
+        let too_late = self
+            .out
+            .late
+            .iter()
+            .filter(|(late, old)| *old && late.of(key.0, key.1))
+            .map(|(late, _)| late);
         let used = usage::used(tx, key.0, key.1, too_late).await?;
         let proration = self.bill.proration(contract);
-        let mut charges = contract.usage_charges(period, &used, POLICY, &proration).map_err(unbillable)?;
+        let mut charges = contract
+            .usage_charges(period, &used, POLICY, &proration)
+            .map_err(unbillable)?;
         if kind != RunKind::Final {
             for charge in &mut charges {
                 charge.due = self.order.now;
@@ -235,7 +265,9 @@ impl Draw<'_> {
     /// Adds the recurring amounts that are due; returns whether one has to wait.
     fn recurring(&mut self, contract: &Contract, (since, usage_from): (Timestamp, Timestamp)) -> Result<bool> {
         let proration = self.bill.proration(contract);
-        let all = contract.recurring_charges(&proration, since, self.order.now).map_err(unbillable)?;
+        let all = contract
+            .recurring_charges(&proration, since, self.order.now)
+            .map_err(unbillable)?;
         let settings = &self.bill.settings;
         let combined = |due: Timestamp| {
             let usage_waits = settings.combine && usage_from < due && due > contract.activated_at;
@@ -293,7 +325,9 @@ impl Draw<'_> {
                 let from = self.out.ratings.len();
                 if recurring {
                     let proration = bill.proration(contract);
-                    let charges = contract.recurring_charges(&proration, start, self.order.now).map_err(unbillable)?;
+                    let charges = contract
+                        .recurring_charges(&proration, start, self.order.now)
+                        .map_err(unbillable)?;
                     self.out.ratings.push(Rating {
                         subscription: contract.subscription,
                         period_start: start,
@@ -322,13 +356,27 @@ impl Draw<'_> {
         for (index, rating) in ratings.iter().enumerate() {
             let before = usage::billed(tx, rating.subscription, rating.period_start).await?;
             for charge in &rating.charges {
-                let found = before.get(&(charge.key.price.clone(), charge.key.segment)).copied().unwrap_or_default();
-                let Some(delta) = self.left(rating.kind, charge, found, &before)? else { continue };
-                self.out.entries.insert(charge.key.clone(), Entry { rating: index, before: found });
+                let found = before
+                    .get(&(charge.key.price.clone(), charge.key.segment))
+                    .copied()
+                    .unwrap_or_default();
+                let Some(delta) = self.left(rating.kind, charge, found, &before)? else {
+                    continue;
+                };
+                self.out.entries.insert(
+                    charge.key.clone(),
+                    Entry {
+                        rating: index,
+                        before: found,
+                    },
+                );
                 if rating.kind == RunKind::Correction && delta.minor >= 0 {
                     corrections.push(delta);
                 } else {
-                    groups.entry((charge.currency.code(), charge.due)).or_default().push(delta);
+                    groups
+                        .entry((charge.currency.code(), charge.due))
+                        .or_default()
+                        .push(delta);
                 }
             }
         }
@@ -350,7 +398,10 @@ impl Draw<'_> {
         before: &BTreeMap<(String, u32), Before>,
     ) -> Result<Option<Delta>> {
         if found.currency.is_some_and(|currency| currency != charge.currency) {
-            return Err(Error::State(format!("{} was billed in another currency before", charge.key.subscription)));
+            return Err(Error::State(format!(
+                "{} was billed in another currency before",
+                charge.key.subscription
+            )));
         }
         let again = matches!(kind, RunKind::Correction) || charge.basis != Basis::Usage;
         if found.billed.held && again && kind != RunKind::Reissue {
@@ -359,9 +410,9 @@ impl Draw<'_> {
         let mut charge = charge.clone();
         if charge.basis == Basis::Return {
             // Nothing returns of what is not charged: the amount may be charged in this very pass, or stand in a void.
-            let paid = before.get(&("recurring".to_owned(), charge.key.segment)).map_or(i64::MAX, |paid| {
-                if paid.billed.held { 0 } else { paid.billed.minor }
-            });
+            let paid = before
+                .get(&("recurring".to_owned(), charge.key.segment))
+                .map_or(i64::MAX, |paid| if paid.billed.held { 0 } else { paid.billed.minor });
             charge.minor = charge.minor.max(paid.saturating_neg());
         }
         let late = kind == RunKind::Correction;
@@ -379,7 +430,11 @@ impl Draw<'_> {
         groups: &mut BTreeMap<(&'static str, Timestamp), Vec<Delta>>,
     ) -> BTreeSet<(SubscriptionId, Timestamp)> {
         let now = self.order.now;
-        let more_to_come = self.bill.contracts.iter().any(|contract| contract.ended_at.is_none_or(|ended| ended > now));
+        let more_to_come = self
+            .bill
+            .contracts
+            .iter()
+            .any(|contract| contract.ended_at.is_none_or(|ended| ended > now));
         let mut postponed = BTreeSet::new();
         for delta in corrections {
             let code = delta.charge.currency.code();
@@ -399,7 +454,9 @@ impl Draw<'_> {
     }
 
     async fn group(&mut self, tx: &mut Tx, due: Timestamp, deltas: Vec<Delta>) -> Result<()> {
-        let Some(currency) = deltas.first().map(|delta| delta.charge.currency) else { return Ok(()) };
+        let Some(currency) = deltas.first().map(|delta| delta.charge.currency) else {
+            return Ok(());
+        };
         let assembled = assemble(deltas);
         let mut refunds = Vec::new();
         for refund in assembled.refunds {
@@ -431,7 +488,9 @@ const CREDITABLE: &str = "SELECT l.invoice, l.n, l.amount, CAST(COALESCE((SELECT
 
 /// The lines that a refund can go back against, newest first.
 async fn creditable(tx: &mut Tx, refund: &Refund) -> Result<Vec<Creditable>> {
-    let Some(first) = refund.deltas.first() else { return Ok(Vec::new()) };
+    let Some(first) = refund.deltas.first() else {
+        return Ok(Vec::new());
+    };
     let key = &first.charge.key;
     let (price, segment) = match first.charge.basis {
         Basis::Usage => (key.price.as_str(), key.segment),

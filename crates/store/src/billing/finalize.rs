@@ -7,9 +7,9 @@ use domain::invoice::InvoiceStatus;
 use domain::money::Currency;
 use domain::random;
 
+use super::BillOrder;
 use super::bill::lock_name;
 use super::entries::{self, Book, Movement, post};
-use super::BillOrder;
 use crate::{Actor, Error, FromRow, Result, Row, Scope, Store, Tx, args, retrying};
 
 const MS_A_DAY: i64 = 86_400_000;
@@ -78,7 +78,9 @@ pub(super) const STANDING: &str = "SELECT i.*,
     FROM invoice i WHERE i.id = $1 AND ($2 IS NULL OR i.account = $2)";
 
 pub(super) async fn standing(tx: &mut Tx, scope: Scope, id: InvoiceId) -> Result<Standing> {
-    tx.one(STANDING, args![id, scope.account()]).await?.ok_or(Error::Missing("invoice"))
+    tx.one(STANDING, args![id, scope.account()])
+        .await?
+        .ok_or(Error::Missing("invoice"))
 }
 
 /// A step of an invoice's life.
@@ -114,7 +116,14 @@ pub(super) async fn event(tx: &mut Tx, invoice: InvoiceId, step: Step<'_>) -> Re
     tx.execute(
         "INSERT INTO invoice_event (invoice, n, status, at, actor_kind, actor_id, reason)
          SELECT $1, COALESCE(MAX(n), 0) + 1, $2, $3, $4, $5, $6 FROM invoice_event WHERE invoice = $1",
-        args![invoice, step.status, step.at, &step.actor.kind, &step.actor.id, step.reason],
+        args![
+            invoice,
+            step.status,
+            step.at,
+            &step.actor.kind,
+            &step.actor.id,
+            step.reason
+        ],
     )
     .await
     .map(drop)
@@ -135,7 +144,10 @@ pub(super) async fn next_number(tx: &mut Tx, kind: &str) -> Result<i64> {
 pub(super) async fn issue(tx: &mut Tx, id: InvoiceId, settings: &BillingSettings, order: &BillOrder) -> Result<()> {
     let invoice = standing(tx, Scope::All, id).await?;
     if invoice.status != InvoiceStatus::Draft {
-        return Err(Error::State(format!("the invoice is {}, no draft", invoice.status.as_str())));
+        return Err(Error::State(format!(
+            "the invoice is {}, no draft",
+            invoice.status.as_str()
+        )));
     }
     let number = format!("{}{:06}", settings.number_prefix, next_number(tx, "invoice").await?);
     let due_at = order.now.plus_millis(i64::from(settings.payment_days) * MS_A_DAY);
@@ -205,7 +217,12 @@ impl Store {
         retrying(|| self.try_finalize(scope, id, (&settings, order))).await
     }
 
-    async fn try_finalize(&self, scope: Scope, id: InvoiceId, (settings, order): (&BillingSettings, &BillOrder)) -> Result<()> {
+    async fn try_finalize(
+        &self,
+        scope: Scope,
+        id: InvoiceId,
+        (settings, order): (&BillingSettings, &BillOrder),
+    ) -> Result<()> {
         let (mut tx, _) = self.hold_invoice(scope, id).await?;
         issue(&mut tx, id, settings, order).await?;
         tx.commit().await

@@ -54,7 +54,10 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn subscription_ids(&self, account: AccountId) -> Result<BTreeSet<SubscriptionId>> {
-        let rows = self.control.rows("SELECT id FROM subscriptions WHERE account_id = $1", args![account]).await?;
+        let rows = self
+            .control
+            .rows("SELECT id FROM subscriptions WHERE account_id = $1", args![account])
+            .await?;
         rows.iter().map(|row| row.get("id")).collect()
     }
 }

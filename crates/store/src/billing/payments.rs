@@ -24,21 +24,39 @@ impl Store {
     /// # Errors
     /// [`Error::Missing`] when the scope holds no such invoice; [`Error::State`] when it is neither open nor
     /// uncollectible, or when more is paid than is due.
-    pub async fn record_payment(&self, scope: Scope, id: InvoiceId, new: &NewPayment, order: &BillOrder) -> Result<PaymentId> {
+    pub async fn record_payment(
+        &self,
+        scope: Scope,
+        id: InvoiceId,
+        new: &NewPayment,
+        order: &BillOrder,
+    ) -> Result<PaymentId> {
         retrying(|| self.try_payment(scope, id, (new, order))).await
     }
 
-    async fn try_payment(&self, scope: Scope, id: InvoiceId, (new, order): (&NewPayment, &BillOrder)) -> Result<PaymentId> {
+    async fn try_payment(
+        &self,
+        scope: Scope,
+        id: InvoiceId,
+        (new, order): (&NewPayment, &BillOrder),
+    ) -> Result<PaymentId> {
         let (mut tx, invoice) = self.hold_invoice(scope, id).await?;
         if !matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible) {
-            return Err(Error::State(format!("the invoice is {}, nothing can be paid", invoice.status.as_str())));
+            return Err(Error::State(format!(
+                "the invoice is {}, nothing can be paid",
+                invoice.status.as_str()
+            )));
         }
         let due = invoice.amount_due();
         if new.amount <= 0 || new.amount > due {
-            return Err(Error::State(format!("a payment must lie between 1 and the {due} minor units that are due")));
+            return Err(Error::State(format!(
+                "a payment must lie between 1 and the {due} minor units that are due"
+            )));
         }
         if new.method == "balance" {
-            return Err(Error::State("the account's own credit is taken when an invoice is issued".to_owned()));
+            return Err(Error::State(
+                "the account's own credit is taken when an invoice is issued".to_owned(),
+            ));
         }
         let reference = new.reference.as_deref();
         let payment = pay(&mut tx, &invoice, (&new.method, reference, new.amount), order).await?;

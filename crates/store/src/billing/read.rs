@@ -87,7 +87,10 @@ impl Store {
     pub async fn invoices(&self, scope: Scope, filter: InvoiceFilter, page: &Page) -> Result<Vec<InvoiceSummary>> {
         let status = filter.status.map(InvoiceStatus::as_str);
         self.ledger
-            .all(LIST, args![scope.account(), filter.account, status, page.after(), page.limit()])
+            .all(
+                LIST,
+                args![scope.account(), filter.account, status, page.after(), page.limit()],
+            )
             .await
     }
 
@@ -109,13 +112,25 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn invoice_events(&self, id: InvoiceId) -> Result<Vec<(InvoiceStatus, Timestamp, String, Option<String>)>> {
+    pub async fn invoice_events(
+        &self,
+        id: InvoiceId,
+    ) -> Result<Vec<(InvoiceStatus, Timestamp, String, Option<String>)>> {
         let sql = "SELECT * FROM invoice_event WHERE invoice = $1 ORDER BY n";
         let rows = self.ledger.rows(sql, args![id]).await?;
         rows.iter()
             .map(|row| {
-                let actor = format!("{}:{}", row.get::<String>("actor_kind")?, row.get::<String>("actor_id")?);
-                Ok((row.word("status", InvoiceStatus::from_word)?, row.get("at")?, actor, row.get("reason")?))
+                let actor = format!(
+                    "{}:{}",
+                    row.get::<String>("actor_kind")?,
+                    row.get::<String>("actor_id")?
+                );
+                Ok((
+                    row.word("status", InvoiceStatus::from_word)?,
+                    row.get("at")?,
+                    actor,
+                    row.get("reason")?,
+                ))
             })
             .collect()
     }

@@ -26,7 +26,9 @@ impl RunScope {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Due, Self::Interim].into_iter().find(|scope| scope.as_str() == word)
+        [Self::Due, Self::Interim]
+            .into_iter()
+            .find(|scope| scope.as_str() == word)
     }
 }
 
@@ -41,6 +43,8 @@ pub struct NewBillingRun {
     pub account: Option<AccountId>,
     /// Whether invoices are issued at once, or stay drafts.
     pub finalize: bool,
+    /// Until when the caller carries the run out itself; `None` leaves it to a worker.
+    pub own_until: Option<Timestamp>,
 }
 
 /// A run.
@@ -88,7 +92,8 @@ impl FromRow for BillingRun {
 const CLAIM: &str = "UPDATE billing_run SET state = 'running', lease_until = $1
     WHERE id = (SELECT id FROM billing_run WHERE state = 'queued' OR (state = 'running' AND lease_until < $2) ORDER BY id LIMIT 1)
     RETURNING *";
-const WAITS: &str = "SELECT COUNT(*) FROM billing_run WHERE state = 'queued' OR (state = 'running' AND lease_until < $1)";
+const WAITS: &str =
+    "SELECT COUNT(*) FROM billing_run WHERE state = 'queued' OR (state = 'running' AND lease_until < $1)";
 
 impl Store {
     /// Queues a run for the billing worker.
@@ -98,9 +103,17 @@ impl Store {
     pub async fn enqueue_billing_run(&self, new: &NewBillingRun, now: Timestamp) -> Result<()> {
         self.ledger
             .execute(
-                "INSERT INTO billing_run (id, kind, account, finalize, state, total, done, failed, requested_at)
-                 VALUES ($1, $2, $3, $4, 'queued', 0, 0, 0, $5)",
-                args![new.id, new.scope.as_str(), new.account, new.finalize, now],
+                "INSERT INTO billing_run (id, kind, account, finalize, state, total, done, failed, requested_at, lease_until)
+                 VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, $7)",
+                args![
+                    new.id,
+                    new.scope.as_str(),
+                    new.account,
+                    new.finalize,
+                    if new.own_until.is_some() { "running" } else { "queued" },
+                    now,
+                    new.own_until
+                ],
             )
             .await
             .map(drop)
@@ -111,7 +124,9 @@ impl Store {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn billing_run(&self, id: RunId) -> Result<Option<BillingRun>> {
-        self.ledger.one("SELECT * FROM billing_run WHERE id = $1", args![id]).await
+        self.ledger
+            .one("SELECT * FROM billing_run WHERE id = $1", args![id])
+            .await
     }
 
     /// Whether a run waits for a worker.

@@ -41,7 +41,8 @@ impl Store {
         }
         if let Some(at) = cancel {
             let reason = subscription.status_reason.as_deref();
-            tx.end_subscription(subscription.id, SubscriptionStatus::Cancelled, reason, at).await?;
+            tx.end_subscription(subscription.id, SubscriptionStatus::Cancelled, reason, at)
+                .await?;
         }
         tx.commit().await.map(|revision| revision.is_some())
     }

@@ -20,7 +20,8 @@ const USED: &str = "SELECT segment, plan_version, meter, operation, outcome, CAS
     GROUP BY segment, plan_version, meter, operation, outcome ORDER BY segment, plan_version, meter, operation, outcome";
 const WRITTEN_OFF: &str = "SELECT segment, plan_version, meter, operation, outcome, units, nanos
     FROM written_off WHERE subscription = $1 AND period_start = $2";
-const BILLED: &str = "SELECT c.price, c.segment, c.seq, c.currency, c.delta_minor, c.quantity_units, c.quantity_nanos, c.through_commit,
+const BILLED: &str =
+    "SELECT c.price, c.segment, c.seq, c.currency, c.delta_minor, c.quantity_units, c.quantity_nanos, c.through_commit,
         EXISTS (SELECT 1 FROM invoice_event e WHERE e.invoice = c.document AND e.status = 'void') AS void
     FROM charge_line c WHERE c.subscription = $1 AND c.period_start = $2 ORDER BY c.seq";
 
@@ -191,7 +192,9 @@ pub(super) async fn for_each(tx: &mut Tx, sql: &'static str, values: impl Iterat
 
 /// The number of the newest usage commit, which no usage commit overtakes while this transaction lasts.
 pub(super) async fn hold_usage(tx: &mut Tx) -> Result<()> {
-    tx.execute("UPDATE ledger_commit SET n = n WHERE id = 1", args![]).await.map(drop)
+    tx.execute("UPDATE ledger_commit SET n = n WHERE id = 1", args![])
+        .await
+        .map(drop)
 }
 
 /// The number of the newest usage commit.

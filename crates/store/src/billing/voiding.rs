@@ -28,10 +28,14 @@ impl Store {
             return Err(Error::State("the invoice is void already".to_owned()));
         }
         if invoice.paid > invoice.from_balance {
-            return Err(Error::State("the invoice has payments: give the money back by a credit note".to_owned()));
+            return Err(Error::State(
+                "the invoice has payments: give the money back by a credit note".to_owned(),
+            ));
         }
         if invoice.credited > 0 {
-            return Err(Error::State("the invoice has credit notes: give the rest back by another one".to_owned()));
+            return Err(Error::State(
+                "the invoice has credit notes: give the rest back by another one".to_owned(),
+            ));
         }
         if invoice.status != InvoiceStatus::Draft {
             reverse(&mut tx, &invoice, order.now).await?;
@@ -47,7 +51,10 @@ impl Store {
     pub async fn mark_uncollectible(&self, scope: Scope, id: InvoiceId, reason: &str, order: &BillOrder) -> Result<()> {
         let (mut tx, invoice) = self.hold_invoice(scope, id).await?;
         if invoice.status != InvoiceStatus::Open {
-            return Err(Error::State(format!("the invoice is {}, not open", invoice.status.as_str())));
+            return Err(Error::State(format!(
+                "the invoice is {}, not open",
+                invoice.status.as_str()
+            )));
         }
         event(&mut tx, id, Step::new("uncollectible", order).because(reason)).await?;
         tx.commit().await
@@ -74,7 +81,10 @@ pub(super) struct Voided {
 pub(super) async fn voided(tx: &mut Tx, account: AccountId, id: InvoiceId) -> Result<Voided> {
     let invoice = standing(tx, Scope::Account(account), id).await?;
     if invoice.status != InvoiceStatus::Void {
-        return Err(Error::State(format!("the invoice is {}: only a void one can be reissued", invoice.status.as_str())));
+        return Err(Error::State(format!(
+            "the invoice is {}: only a void one can be reissued",
+            invoice.status.as_str()
+        )));
     }
     let sql = "SELECT subscription, period_start, price, segment FROM charge_line WHERE document = $1";
     let mut keys = HashSet::new();

@@ -52,7 +52,9 @@ pub(super) async fn write(tx: &mut Tx, bill: &AccountBill, order: &BillOrder, dr
         }
     }
     if outcome.invoices.is_empty() && matches!(order.mode, BillMode::Reissue(_)) {
-        return Err(Error::State("nothing of this invoice is left to bill: it was reissued before".to_owned()));
+        return Err(Error::State(
+            "nothing of this invoice is left to bill: it was reissued before".to_owned(),
+        ));
     }
     outcome.waiting.clone_from(&drawn.waiting);
     Ok(outcome)
@@ -63,14 +65,26 @@ async fn marks(tx: &mut Tx, bill: &AccountBill, order: &BillOrder, drawn: &Drawn
     for (late, too_late) in &drawn.late {
         usage::settle_late(tx, late, *too_late, order.now).await?;
     }
-    let closed = drawn.closed.iter().map(|(subscription, period)| args![*subscription, period.start, period.end]);
+    let closed = drawn
+        .closed
+        .iter()
+        .map(|(subscription, period)| args![*subscription, period.start, period.end]);
     let sql = "INSERT INTO rated_period (subscription, period_start, period_end) VALUES ($1, $2, $3)";
     usage::for_each(tx, sql, closed).await?;
-    let corrected = drawn.corrected.iter().map(|(subscription, start)| args![*subscription, *start]);
+    let corrected = drawn
+        .corrected
+        .iter()
+        .map(|(subscription, start)| args![*subscription, *start]);
     let sql = "DELETE FROM pending_correction WHERE subscription = $1 AND period_start = $2";
     usage::for_each(tx, sql, corrected).await?;
     let cursors = drawn.cursors.iter().map(|cursor| {
-        args![cursor.subscription, bill.account.id, cursor.usage_from, cursor.recurring_from, cursor.settled]
+        args![
+            cursor.subscription,
+            bill.account.id,
+            cursor.usage_from,
+            cursor.recurring_from,
+            cursor.settled
+        ]
     });
     let sql = "INSERT INTO billing_cursor (subscription, account, usage_from, recurring_from, settled) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (subscription) DO UPDATE SET usage_from = excluded.usage_from, recurring_from = excluded.recurring_from,
@@ -131,9 +145,17 @@ impl Write<'_> {
         let run = self.run(&charge.key).await?;
         let entry = self.drawn.entries.get(&charge.key).ok_or(Error::Missing("rating"))?;
         let late = self.rating_of(&charge.key)?.1.kind == RunKind::Correction;
-        let late_before = late.then(|| self.order.now.plus_millis(-self.bill.settings.late_limit.as_millis_i64()));
+        let late_before = late.then(|| {
+            self.order
+                .now
+                .plus_millis(-self.bill.settings.late_limit.as_millis_i64())
+        });
         let (units, nanos) = if nth == 0 { delta.quantity.parts() } else { (0, 0) };
-        let before = if nth == 0 { delta.billed.minor } else { charge.minor - part };
+        let before = if nth == 0 {
+            delta.billed.minor
+        } else {
+            charge.minor - part
+        };
         let id = ChargeLineId::new(self.order.now, random::bytes());
         self.tx
             .execute(
@@ -251,7 +273,12 @@ impl Write<'_> {
             let before = delta.charge.quantity.saturating_sub(delta.quantity);
             description = format!("{description}, after {before} billed before");
         }
-        let included = delta.charge.rated.as_ref().map(|rated| &rated.included).filter(|included| !included.is_zero());
+        let included = delta
+            .charge
+            .rated
+            .as_ref()
+            .map(|rated| &rated.included)
+            .filter(|included| !included.is_zero());
         if let Some(included) = included {
             description = format!("{description} ({} included)", plain(included));
         }
@@ -288,7 +315,9 @@ impl Write<'_> {
                 None => by_invoice.push((place.invoice, vec![(place.line, place.remaining)])),
             }
         }
-        let Some(first) = refund.deltas.first() else { return Ok(Vec::new()) };
+        let Some(first) = refund.deltas.first() else {
+            return Ok(Vec::new());
+        };
         let reason = reason(first);
         let mut notes = Vec::new();
         let mut given = 0_i64;
@@ -327,7 +356,12 @@ fn reason(first: &Delta) -> String {
     let date = |at: Timestamp| at.to_string().chars().take(10).collect::<String>();
     let (from, to) = first.charge.service;
     match first.charge.basis {
-        domain::charge::Basis::Usage => format!("{}, {} to {}: rated again", first.charge.text.description, date(from), date(to)),
+        domain::charge::Basis::Usage => format!(
+            "{}, {} to {}: rated again",
+            first.charge.text.description,
+            date(from),
+            date(to)
+        ),
         domain::charge::Basis::Advance | domain::charge::Basis::Return | domain::charge::Basis::Arrears => {
             format!("{}, {} to {}", first.charge.text.description, date(from), date(to))
         }

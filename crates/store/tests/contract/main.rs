@@ -4,6 +4,7 @@
 
 mod audit;
 mod base;
+mod billing;
 mod configuration;
 mod consumers;
 mod fixture;
