@@ -1,5 +1,7 @@
 //! `backup`, `restore`, `migrate` and `openapi` on folders alone.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -93,6 +95,7 @@ fn a_backup_restores_to_the_same_deployment() {
         assert_eq!(run(at, &["migrate", "--data-dir", "again"]).0, 0);
         let mode = |path: &str| std::fs::metadata(at.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("again"), mode("again/master.key")), (0o700, 0o600));
+        assert_eq!(mode("again/ledger.db"), 0o600);
         let left: Vec<_> = std::fs::read_dir(at)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

@@ -1,5 +1,7 @@
 //! `apply`, `diff`, `export` and `why` against a server that answers what the test says.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -165,6 +167,35 @@ fn files_with_errors_never_reach_the_server() {
     assert_eq!(
         err,
         "<stdin>:1:1: error: `apis` is a list; begin each entry with `- `\n1 error; nothing was changed\n"
+    );
+}
+
+#[test]
+fn standard_input_may_be_an_export_whose_secret_only_the_server_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = FILE.replace("PETSTORE_SECRET", "UNKNOWN_SECRET");
+    std::fs::write(folder.path().join("a.yaml"), &file).unwrap();
+    let (code, _, err) = run(folder.path(), "http://127.0.0.1:1", "", &["apply", "-f", "a.yaml"]);
+    assert_eq!(code, 1);
+    assert!(
+        err.starts_with("a.yaml:8:33: error: the environment variable UNKNOWN_SECRET is not set; set it"),
+        "{err}"
+    );
+    let (address, handle) = server(
+        200,
+        &json!({"revision": 7, "dry_run": false, "changed": false, "items": []}),
+    );
+    let (code, _, err) = run(folder.path(), &address, &file, &["apply", "-f", "-"]);
+    let body: Value = serde_json::from_slice(&handle.join().unwrap().body).unwrap();
+    assert_eq!(code, 0);
+    assert_eq!(
+        err,
+        "<stdin>:8:33: warning: the environment variable UNKNOWN_SECRET is not set; the server keeps the value that it \
+         has\n"
+    );
+    assert_eq!(
+        body["apis"][0]["upstream"]["auth"],
+        json!({"header": "X-Secret", "value_env": "UNKNOWN_SECRET"})
     );
 }
 

@@ -98,6 +98,9 @@ pub(crate) fn details(answer: &Value) -> String {
         let (before, after) = (item.get("before"), item.get("after"));
         let mut differences = Vec::new();
         compare("", (before, after), &mut differences);
+        if differences.is_empty() && word(item, "action") == "update" {
+            differences.push("its secret or its OpenAPI document differs".to_owned());
+        }
         prices += u64::from(word(item, "kind") == "plan" && differences.iter().any(|line| line.starts_with("price")));
         for line in differences {
             let _ = writeln!(text, "  {line}");

@@ -7,7 +7,7 @@ use description::bundle::{Error, bundle};
 use description::located::{self, Limits};
 use description::openapi::{Description, Version, load, read, typed_check};
 use description::{Fault, Severity, fault};
-use domain::config::{Api, Document};
+use domain::config::Api;
 use domain::validate::Severity as Grade;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) -
         };
         operations.0.insert(api.name.clone(), keys);
     }
-    typed.document = Document { ..document };
+    typed.document = document;
     operations
 }
 

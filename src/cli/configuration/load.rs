@@ -59,7 +59,12 @@ pub(crate) fn load(path: &Path, scope: Scope) -> Loaded {
     let merged = merge::merge(files, &mut report);
     let mut typed = typed::read(&merged, &mut report);
     let operations = descriptions::resolve(&mut typed, &merged, &mut report);
-    secrets::resolve(&mut typed, &merged, &mut report);
+    // What comes in on standard input may be an export, whose secrets the server has already.
+    let missing = match scope {
+        Scope::Server if path.as_os_str() == "-" => secrets::Missing::LeftToServer,
+        Scope::Server | Scope::Files => secrets::Missing::Refused,
+    };
+    secrets::resolve(&mut typed, (&merged, missing), &mut report);
     let document = std::mem::take(&mut typed.document);
     // What could not be read is missing for those that refer to it: one mistake is told once.
     let references = if scope == Scope::Server || report.has_errors() {

@@ -124,7 +124,7 @@ impl Merged {
                     report.push(message((file, &origin), reason, "begin each entry with `- `"));
                 }
                 (None, Value::Object(settings)) if key == SETTINGS => {
-                    self.take_settings(settings, &origin, (file, report))
+                    self.take_settings(settings, &origin, (file, report));
                 }
                 (None, _) if key == SETTINGS => {
                     report.push(message(

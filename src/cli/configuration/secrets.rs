@@ -1,14 +1,22 @@
 //! Secrets by the name of an environment variable: read by the command, sent as values, never shown.
 
-use domain::config::Document;
 use domain::validate::Severity;
 
 use super::merge::Merged;
 use super::report::Report;
 use super::typed::Typed;
 
+/// What becomes of an upstream's secret whose variable is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is an error.
+    Refused,
+    /// The server keeps the value that it has, and refuses when it has none.
+    LeftToServer,
+}
+
 /// Puts the values of variables beside their names.
-pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) {
+pub(crate) fn resolve(typed: &mut Typed, (merged, missing): (&Merged, Missing), report: &mut Report) {
     let mut document = std::mem::take(&mut typed.document);
     for (index, api) in document.apis.iter_mut().enumerate() {
         let Some(auth) = &mut api.upstream.auth else { continue };
@@ -16,8 +24,17 @@ pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) {
         if auth.value.is_some() {
             plain(&format!("{at}/value"), "value_env", (merged, report));
         }
-        if let Some(name) = &auth.value_env {
-            auth.value = variable(name, &format!("{at}/value_env"), (merged, report));
+        let Some(name) = &auth.value_env else { continue };
+        auth.value = variable(name);
+        let at = format!("{at}/value_env");
+        match (auth.value.is_none(), missing) {
+            (true, Missing::Refused) => unset(&at, name, (merged, report)),
+            (true, Missing::LeftToServer) => {
+                let reason = format!("the environment variable {name} is not set");
+                let remedy = "the server keeps the value that it has".to_owned();
+                report.push(merged.message(Severity::Warning, &at, (reason, remedy)));
+            }
+            (false, _) => {}
         }
     }
     for (index, consumer) in document.consumers.iter_mut().enumerate() {
@@ -26,12 +43,20 @@ pub(crate) fn resolve(typed: &mut Typed, merged: &Merged, report: &mut Report) {
             if credential.secret.is_some() {
                 plain(&format!("{at}/secret"), "secret_env", (merged, report));
             }
-            if let Some(name) = &credential.secret_env {
-                credential.secret = variable(name, &format!("{at}/secret_env"), (merged, report));
+            let Some(name) = &credential.secret_env else { continue };
+            credential.secret = variable(name);
+            if credential.secret.is_none() {
+                unset(&format!("{at}/secret_env"), name, (merged, report));
             }
         }
     }
-    typed.document = Document { ..document };
+    typed.document = document;
+}
+
+fn unset(at: &str, name: &str, (merged, report): (&Merged, &mut Report)) {
+    let reason = format!("the environment variable {name} is not set");
+    let remedy = format!("set it for this command: export {name}=…");
+    report.push(merged.message(Severity::Error, at, (reason, remedy)));
 }
 
 fn plain(at: &str, key: &str, (merged, report): (&Merged, &mut Report)) {
@@ -47,16 +72,8 @@ fn plain(at: &str, key: &str, (merged, report): (&Merged, &mut Report)) {
     clippy::disallowed_methods,
     reason = "the files of apply name the variables, so only this command can read them"
 )]
-fn variable(name: &str, at: &str, (merged, report): (&Merged, &mut Report)) -> Option<String> {
+fn variable(name: &str) -> Option<String> {
     let valid = !name.is_empty() && !name.contains(['=', '\0']);
-    let value = valid
-        .then(|| std::env::var(name).ok())
-        .flatten()
-        .filter(|value| !value.is_empty());
-    if value.is_none() {
-        let reason = format!("the environment variable {name} is not set");
-        let remedy = format!("set it for this command: export {name}=…");
-        report.push(merged.message(Severity::Error, at, (reason, remedy)));
-    }
-    value
+    let value = valid.then(|| std::env::var(name).ok()).flatten();
+    value.filter(|value| !value.is_empty())
 }

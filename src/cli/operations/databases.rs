@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _};
 
+use super::manifest::make_file;
+
 /// Usage rows and their roll-ups.
 pub(super) const ANALYTICS: &str = "analytics.db";
 
@@ -63,15 +65,15 @@ impl Held {
     }
 }
 
-/// Writes a copy of a database as it stands at one instant.
+/// Writes a copy of a database as it stands at one instant, for its user alone.
 pub(super) async fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    // SQLite fills an empty file and keeps its mode.
+    let io = |error: std::io::Error| failed(to)(sqlx::Error::Io(error));
+    drop(make_file(to).map_err(io)?);
     let mut connection = open(from).await?;
     let target = to.to_string_lossy().into_owned();
-    sqlx::query("VACUUM INTO $1")
-        .bind(target)
-        .execute(&mut connection)
-        .await
-        .map_err(failed(from))?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(target);
+    copied.execute(&mut connection).await.map_err(failed(from))?;
     connection.close().await.map_err(failed(from))
 }
 
