@@ -17,9 +17,17 @@ fn upstream_process() {
 }
 
 /// The periods of an anchor of 31 January 2027, midnight in New York: the last one begins in summer time.
-const STARTS: [&str; 4] =
-    ["2027-01-31T05:00:00.000Z", "2027-02-28T05:00:00.000Z", "2027-03-31T04:00:00.000Z", "2027-04-30T04:00:00.000Z"];
-const JUST_BEFORE: [&str; 3] = ["2027-02-28T04:59:59.999Z", "2027-03-31T03:59:59.999Z", "2027-04-30T03:59:59.999Z"];
+const STARTS: [&str; 4] = [
+    "2027-01-31T05:00:00.000Z",
+    "2027-02-28T05:00:00.000Z",
+    "2027-03-31T04:00:00.000Z",
+    "2027-04-30T04:00:00.000Z",
+];
+const JUST_BEFORE: [&str; 3] = [
+    "2027-02-28T04:59:59.999Z",
+    "2027-03-31T03:59:59.999Z",
+    "2027-04-30T03:59:59.999Z",
+];
 
 fn configuration(upstream: &str) -> Value {
     json!({
@@ -33,7 +41,11 @@ fn configuration(upstream: &str) -> Value {
 }
 
 fn advance(api: &Api, to: &str) {
-    let answer = api.call("POST", "/test-clock/advance", Some(&json!({ "to": to, "freeze": true })));
+    let answer = api.call(
+        "POST",
+        "/test-clock/advance",
+        Some(&json!({ "to": to, "freeze": true })),
+    );
     assert!(answer.status == 200 || answer.status == 202, "{}", answer.text());
     if answer.status == 202 {
         let run = text(&serde_json::from_str::<Value>(&answer.text()).unwrap()["run"]);
@@ -90,13 +102,22 @@ impl World {
     }
 
     fn quota_used(&self) -> u64 {
-        let subscription = self.platform.api().get(&format!("/subscriptions/{}", self.subscription));
+        let subscription = self
+            .platform
+            .api()
+            .get(&format!("/subscriptions/{}", self.subscription));
         subscription["quota"][0]["used"].as_u64().unwrap()
     }
 
     fn period(&self) -> (String, String) {
-        let subscription = self.platform.api().get(&format!("/subscriptions/{}", self.subscription));
-        (text(&subscription["current_period"]["start"]), text(&subscription["current_period"]["end"]))
+        let subscription = self
+            .platform
+            .api()
+            .get(&format!("/subscriptions/{}", self.subscription));
+        (
+            text(&subscription["current_period"]["start"]),
+            text(&subscription["current_period"]["end"]),
+        )
     }
 
     fn usage(&self, period: usize) -> (u64, u64) {
@@ -108,7 +129,10 @@ impl World {
         );
         let usage = self.platform.api().get(&path);
         let row = &usage["items"][0];
-        (row["requests"].as_u64().unwrap_or(0), row["billable"].as_u64().unwrap_or(0))
+        (
+            row["requests"].as_u64().unwrap_or(0),
+            row["billable"].as_u64().unwrap_or(0),
+        )
     }
 
     /// Request ids behind the usage line of the invoice of a period, and the line's quantity.
@@ -121,7 +145,10 @@ impl World {
                 if line["period"]["start"] == STARTS[period] {
                     assert_eq!(line["period"]["end"], STARTS[period + 1]);
                     let requests = api.all(&format!("/invoices/{id}/lines/{}/usage", n + 1));
-                    return (text(&line["quantity"]), requests.iter().map(|one| text(&one["request_id"])).collect());
+                    return (
+                        text(&line["quantity"]),
+                        requests.iter().map(|one| text(&one["request_id"])).collect(),
+                    );
                 }
             }
         }
@@ -134,14 +161,25 @@ fn quota_usage_and_invoice_agree_on_each_request_at_each_boundary() {
     let mut world = World::new();
     let mut expected: Vec<Vec<String>> = Vec::new();
     for period in 0..3 {
-        assert_eq!(world.period(), (STARTS[period].to_owned(), STARTS[period + 1].to_owned()));
+        assert_eq!(
+            world.period(),
+            (STARTS[period].to_owned(), STARTS[period + 1].to_owned())
+        );
         let first = format!("first-of-{period}");
         world.call(&first);
-        assert_eq!(world.quota_used(), 1, "the first millisecond of period {period} counts in it");
+        assert_eq!(
+            world.quota_used(),
+            1,
+            "the first millisecond of period {period} counts in it"
+        );
         advance(&world.platform.api(), JUST_BEFORE[period]);
         let last = format!("last-of-{period}");
         world.call(&last);
-        assert_eq!(world.quota_used(), 2, "the last millisecond of period {period} counts in it");
+        assert_eq!(
+            world.quota_used(),
+            2,
+            "the last millisecond of period {period} counts in it"
+        );
         advance(&world.platform.api(), STARTS[period + 1]);
         assert_eq!(world.quota_used(), 0, "period {} begins at zero", period + 1);
         assert_eq!(world.usage(period), (2, 2));

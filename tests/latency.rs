@@ -46,7 +46,10 @@ fn check(row: &Value, mut latencies: Vec<f64>) {
     latencies.sort_by(f64::total_cmp);
     for (name, per_mille) in [("p50_ms", 500), ("p95_ms", 950), ("p99_ms", 990)] {
         let (shown, exact) = (row[name].as_f64().unwrap(), quantile(&latencies, per_mille));
-        assert!((shown - exact).abs() <= exact * 0.02, "{name}: shown {shown}, exact {exact}");
+        assert!(
+            (shown - exact).abs() <= exact * 0.02,
+            "{name}: shown {shown}, exact {exact}"
+        );
     }
 }
 
@@ -66,7 +69,10 @@ fn two_days_of_fast_and_slow_answers_show_their_true_percentiles() {
     let subscriber = api.subscriber("acme", "things", "free", json!({}));
     let days = ["2027-03-01", "2027-03-02"];
     for (day, (fast, slow)) in days.iter().zip([(48, 2), (47, 3)]) {
-        api.post("/test-clock/advance", json!({ "to": format!("{day}T12:00:00Z"), "freeze": true }));
+        api.post(
+            "/test-clock/advance",
+            json!({ "to": format!("{day}T12:00:00Z"), "freeze": true }),
+        );
         for batch in 0..4 {
             send(&platform, &subscriber, fast / 4 + usize::from(batch < fast % 4), 10);
         }
@@ -76,7 +82,9 @@ fn two_days_of_fast_and_slow_answers_show_their_true_percentiles() {
     let events = api.all(&format!("/usage/events?{range}"));
     assert_eq!(events.len(), 100);
     let latencies = |day: &str| -> Vec<f64> {
-        let of_day = events.iter().filter(|event| event["event_time"].as_str().unwrap().starts_with(day));
+        let of_day = events
+            .iter()
+            .filter(|event| event["event_time"].as_str().unwrap().starts_with(day));
         of_day.map(|event| event["latency_ms"].as_f64().unwrap()).collect()
     };
     let by_day = api.get(&format!("/usage?{range}&interval=day"));

@@ -22,6 +22,8 @@ const PASS: Duration = Duration::from_secs(15);
 /// How long a run of somebody who waits gives the gateways to report the end of a period.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A gateway that is further behind than this is waited for.
+const LAG_MS: i64 = 5_000;
 const LEASE_MS: i64 = 60_000;
 
 /// A future on the heap.
@@ -228,6 +230,7 @@ impl Handle {
         let now = self.0.parts.clock.now();
         let transitions = self.transitions(now).await?;
         if pass || transitions {
+            self.settle(now, Instant::now() + PATIENCE).await?;
             self.run_due(now).await?;
         }
         Ok(pass)
@@ -254,6 +257,7 @@ impl Handle {
         };
         let mut progress = Progress { run: Some(run) };
         let patience = Instant::now() + PATIENCE;
+        self.settle(now, patience).await?;
         let mut report = self.prepared_pass(pass, &mut progress).await?;
         while report.waiting > 0 && Instant::now() < patience {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -266,6 +270,16 @@ impl Handle {
             self.0.parts.store.finish_billing_run(run, now).await?;
         }
         Ok(report)
+    }
+
+    /// Waits a while for gateways to catch up with a clock that jumped: what they hold belongs to the periods that end.
+    async fn settle(&self, now: Timestamp, patience: Instant) -> Result<(), Error> {
+        let mark = now.plus_millis(-LAG_MS);
+        while Instant::now() < patience && !self.0.parts.store.producers_behind(mark).await?.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            (self.0.parts.freshness.0)().await.map_err(Error::Freshness)?;
+        }
+        Ok(())
     }
 
     async fn prepared_pass(&self, pass: Pass, progress: &mut Progress) -> Result<Report, Error> {

@@ -21,7 +21,11 @@ use snapshot::source::{ApiRecord, Change, ConsumerRecord, KeyRecord, PlanVersion
 use snapshot::{Feed, compile};
 
 fn changes(upstream: &str, key: &ApiKey) -> Result<Vec<Change>, serde_json::Error> {
-    let (api, product, version) = (ApiId::from_bits(1), ProductId::from_bits(2), PlanVersionId::from_bits(3));
+    let (api, product, version) = (
+        ApiId::from_bits(1),
+        ProductId::from_bits(2),
+        PlanVersionId::from_bits(3),
+    );
     let consumer = ConsumerId::from_bits(6);
     let spec = json!({ "name": "measured", "base_path": "/", "upstream": { "targets": [{ "url": upstream }] } });
     let limits = json!([
@@ -42,7 +46,12 @@ fn changes(upstream: &str, key: &ApiKey) -> Result<Vec<Change>, serde_json::Erro
             operations: Vec::new(),
             upstream_auth: None,
         })),
-        Change::UpsertProduct(ProductRecord { id: product, name: "measured".to_owned(), apis: vec![api], priority: 1 }),
+        Change::UpsertProduct(ProductRecord {
+            id: product,
+            name: "measured".to_owned(),
+            apis: vec![api],
+            priority: 1,
+        }),
         Change::UpsertPlanVersion(PlanVersionRecord {
             id: version,
             plan: PlanId::from_bits(4),
@@ -82,13 +91,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let clock = Clock::system();
     let wall = clock.clone();
-    let journal = Journal::open(journal::Settings::new(dir.path(), Arc::new(move || wall.now().as_millis()))?)?;
+    let journal = Journal::open(journal::Settings::new(
+        dir.path(),
+        Arc::new(move || wall.now().as_millis()),
+    )?)?;
     let journal = Arc::new(journal);
     let mut settings = Settings::new(listen.parse()?);
     settings.threads = threads.parse()?;
     let metrics = Metrics::default();
-    let parts =
-        Parts { feed, journal: Arc::clone(&journal), counters: Counters::default(), clock, metrics: metrics.clone() };
+    let parts = Parts {
+        feed,
+        journal: Arc::clone(&journal),
+        counters: Counters::default(),
+        clock,
+        metrics: metrics.clone(),
+    };
     let running = Gateway::start(&settings, &parts)?;
     println!("{} {}", running.local_addr(), key.reveal());
     std::io::stdin().read_to_end(&mut Vec::new())?;

@@ -74,12 +74,20 @@ impl Subject {
 
     /// Start of the period of an instant.
     pub(crate) fn period_start(&self, at: Timestamp) -> Option<Timestamp> {
-        self.caller.as_ref().map(|caller| caller.subscription.cycle.window(at).start)
+        self.caller
+            .as_ref()
+            .map(|caller| caller.subscription.cycle.window(at).start)
     }
 
     fn admission(&self) -> Option<Admission<'_>> {
         let applies = &self.plan.limits_of(&self.operation).applies;
-        self.cycle().map(|cycle| Admission { limits: self.limits(), applies, cycle, revision: self.revision, weight: 1 })
+        self.cycle().map(|cycle| Admission {
+            limits: self.limits(),
+            applies,
+            cycle,
+            revision: self.revision,
+            weight: 1,
+        })
     }
 
     /// Fills what a record says of it.
@@ -132,7 +140,10 @@ pub(crate) async fn admit(
     let ticket = room(worker, bytes).map_err(|rejection| with_limits(rejection, worker, (&cell, &subject)))?;
     let (reservation, admitted_at) = count(worker, &cell, &subject).await?;
     steps.admitted_us = u32::try_from(arrival.started.elapsed().as_micros()).unwrap_or(u32::MAX);
-    let period_start = subject.caller.as_ref().map(|caller| worker.periods.start(&caller.subscription, admitted_at));
+    let period_start = subject
+        .caller
+        .as_ref()
+        .map(|caller| worker.periods.start(&caller.subscription, admitted_at));
     let flight = Flight::new(Departure {
         subject,
         request_id: arrival.request_id.clone(),
@@ -143,7 +154,11 @@ pub(crate) async fn admit(
         path: path.into(),
         steps,
     });
-    let admitted = Admitted { reservation, ticket, reading: Reading::new(Rc::clone(&per.rules)) };
+    let admitted = Admitted {
+        reservation,
+        ticket,
+        reading: Reading::new(Rc::clone(&per.rules)),
+    };
     Ok(Open::new(Rc::clone(worker), Rc::new(flight), admitted))
 }
 
@@ -160,7 +175,10 @@ fn room(worker: &Worker, bytes: usize) -> Result<Option<Ticket>, Rejection> {
 
 /// Says how the limits stand in a refusal that is not theirs.
 fn with_limits(mut rejection: Rejection, worker: &Worker, (cell, subject): (&Arc<Cell>, &Subject)) -> Rejection {
-    let times = Times { mono_ns: worker.mono_ns(), wall: worker.stamper.now() };
+    let times = Times {
+        mono_ns: worker.mono_ns(),
+        wall: worker.stamper.now(),
+    };
     let admission = subject.admission();
     if let Some(tightest) = admission.and_then(|admission| cell.tightest(&admission, times)) {
         rate_headers::state(&mut rejection.headers, subject.limits(), &tightest);
@@ -173,8 +191,13 @@ fn cell_of(worker: &Worker, subject: &Subject, arrival: &Arrival) -> Arc<Cell> {
     if let Some(caller) = &subject.caller {
         return worker.counters.subscription(caller.subscription.id, caller.mode);
     }
-    let times = Times { mono_ns: worker.mono_ns(), wall: worker.stamper.now() };
-    worker.counters.address(subject.plan.plan_id, arrival.origin.client, times)
+    let times = Times {
+        mono_ns: worker.mono_ns(),
+        wall: worker.stamper.now(),
+    };
+    worker
+        .counters
+        .address(subject.plan.plan_id, arrival.origin.client, times)
 }
 
 async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(Reservation, Timestamp), Rejection> {
@@ -184,7 +207,10 @@ async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(
     let patience = Instant::now() + WAIT_FOR_RESERVED;
     loop {
         let admitted_at = worker.stamper.now();
-        let times = Times { mono_ns: worker.mono_ns(), wall: admitted_at };
+        let times = Times {
+            mono_ns: worker.mono_ns(),
+            wall: admitted_at,
+        };
         match cell.admit(&admission, times) {
             Ok(reservation) => return Ok((reservation, admitted_at)),
             // The last units of a quota are under way; those whose outcome is not billed come back at once.
@@ -206,7 +232,11 @@ fn rejection(refused: &Refused, subject: &Subject) -> Rejection {
         LimitKind::Quota => ProblemKind::QuotaExceeded,
         LimitKind::Concurrency => ProblemKind::ConcurrencyLimited,
     };
-    let retry_after = if may_come_back(refused) { 1 } else { refused.retry_after_s };
+    let retry_after = if may_come_back(refused) {
+        1
+    } else {
+        refused.retry_after_s
+    };
     let mut rejection = Rejection::from(kind).violates(&refused.key).retry_after(retry_after);
     rate_headers::state_refused(&mut rejection.headers, refused);
     rate_headers::state_policy(&mut rejection.headers, subject.policy());

@@ -48,7 +48,11 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(started: Instant) -> Self {
-        Self { started, targets: Mutex::default(), upstreams: Mutex::default() }
+        Self {
+            started,
+            targets: Mutex::default(),
+            upstreams: Mutex::default(),
+        }
     }
 
     /// The health of the target at this host and port.
@@ -98,7 +102,11 @@ pub(crate) struct Weighted {
 
 impl Weighted {
     pub(crate) const fn new(weight: u32, health: Arc<Health>) -> Self {
-        Self { weight, health, current: Cell::new(0) }
+        Self {
+            weight,
+            health,
+            current: Cell::new(0),
+        }
     }
 }
 
@@ -109,7 +117,10 @@ pub(crate) fn choose<'a>(
     targets: impl Iterator<Item = &'a Weighted> + Clone,
     tried: &[usize],
 ) -> Option<usize> {
-    let mut only = targets.clone().enumerate().filter(|(index, target)| target.weight > 0 && !tried.contains(index));
+    let mut only = targets
+        .clone()
+        .enumerate()
+        .filter(|(index, target)| target.weight > 0 && !tried.contains(index));
     let first = only.next()?;
     if only.next().is_none() {
         return Some(first.0);
@@ -146,7 +157,10 @@ mod tests {
     use super::*;
 
     fn targets(weights: &[u32]) -> Vec<Weighted> {
-        weights.iter().map(|weight| Weighted::new(*weight, Arc::default())).collect()
+        weights
+            .iter()
+            .map(|weight| Weighted::new(*weight, Arc::default()))
+            .collect()
     }
 
     fn draw(registry: &Registry, targets: &[Weighted], times: usize) -> Vec<usize> {
@@ -162,7 +176,9 @@ mod tests {
         let registry = Registry::new(Instant::now());
         let targets = targets(&[3, 1, 0, 2]);
         assert_eq!(draw(&registry, &targets, 600), [300, 100, 0, 200]);
-        let order: Vec<_> = (0..6).map(|_| choose(&registry, targets.iter(), &[]).unwrap()).collect();
+        let order: Vec<_> = (0..6)
+            .map(|_| choose(&registry, targets.iter(), &[]).unwrap())
+            .collect();
         assert_ne!(&order[..3], [0, 0, 0]);
     }
 

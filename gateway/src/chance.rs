@@ -12,7 +12,10 @@ pub(crate) struct Chance {
 
 impl Chance {
     pub(crate) fn new() -> Self {
-        Self { block: RefCell::new(Box::new([0; BLOCK])), used: Cell::new(BLOCK) }
+        Self {
+            block: RefCell::new(Box::new([0; BLOCK])),
+            used: Cell::new(BLOCK),
+        }
     }
 
     /// `N` fresh bytes; `N` is at most a block.
@@ -23,7 +26,11 @@ impl Chance {
         }
         let start = self.used.get();
         self.used.set(start + N);
-        self.block.borrow().get(start..start + N).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
+        self.block
+            .borrow()
+            .get(start..start + N)
+            .and_then(|bytes| bytes.try_into().ok())
+            .unwrap_or([0; N])
     }
 }
 

@@ -48,7 +48,10 @@ pub(crate) fn find(headers: &HeaderMap, query: Option<&str>, places: Places<'_>)
     if api_keys.next().is_some() || authorizations.next().is_some() {
         return Presented::Unusable;
     }
-    for candidate in [authorization.and_then(bearer), api_key, from_query].into_iter().flatten() {
+    for candidate in [authorization.and_then(bearer), api_key, from_query]
+        .into_iter()
+        .flatten()
+    {
         match found {
             Some(other) if other != candidate => return Presented::Unusable,
             _ => found = Some(candidate),
@@ -58,7 +61,9 @@ pub(crate) fn find(headers: &HeaderMap, query: Option<&str>, places: Places<'_>)
 }
 
 fn hash(candidate: &[u8]) -> Presented {
-    let Ok(text) = std::str::from_utf8(candidate) else { return Presented::Unusable };
+    let Ok(text) = std::str::from_utf8(candidate) else {
+        return Presented::Unusable;
+    };
     if text.is_empty() || text.len() > MAX_KEY {
         return Presented::Unusable;
     }
@@ -132,7 +137,10 @@ pub(crate) fn strip_headers(headers: &mut HeaderMap, places: Places<'_>) {
     if let Ok(name) = HeaderName::from_bytes(places.header.as_bytes()) {
         headers.remove(name);
     }
-    if headers.get(header::AUTHORIZATION).is_some_and(|value| bearer(value.as_bytes()).is_some()) {
+    if headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| bearer(value.as_bytes()).is_some())
+    {
         headers.remove(header::AUTHORIZATION);
     }
 }
@@ -142,7 +150,10 @@ mod tests {
     use super::*;
     use domain::key::Mode;
 
-    const PLACES: Places<'static> = Places { header: "x-api-key", query: Some("key") };
+    const PLACES: Places<'static> = Places {
+        header: "x-api-key",
+        query: Some("key"),
+    };
 
     fn find_in(fields: &[(&'static str, &str)], query: Option<&str>) -> Presented {
         let mut headers = HeaderMap::new();
@@ -157,11 +168,20 @@ mod tests {
         let key = ApiKey::new(Mode::Live, [1; 32]);
         let expected = Presented::Key(key.hash());
         let text = key.reveal();
-        assert_eq!(find_in(&[("authorization", &format!("bearer  {text}"))], None), expected);
+        assert_eq!(
+            find_in(&[("authorization", &format!("bearer  {text}"))], None),
+            expected
+        );
         assert_eq!(find_in(&[("x-api-key", text)], None), expected);
         assert_eq!(find_in(&[], Some(&format!("a=1&key={text}&b"))), expected);
         assert_eq!(find_in(&[], Some(&format!("%6bey=%74{}", &text[1..]))), expected);
-        assert_eq!(find_in(&[("x-api-key", text), ("authorization", &format!("Bearer {text}"))], None), expected);
+        assert_eq!(
+            find_in(
+                &[("x-api-key", text), ("authorization", &format!("Bearer {text}"))],
+                None
+            ),
+            expected
+        );
         let legacy = Presented::Key(domain::key::hash(b"legacy-key-1"));
         assert_eq!(find_in(&[("x-api-key", "legacy-key-1")], None), legacy);
     }
@@ -184,13 +204,19 @@ mod tests {
         assert_eq!(find_in(&[], Some("key=a&key=a")), Presented::Unusable);
         assert_eq!(find_in(&[("x-api-key", text)], Some("key=a")), Presented::Unusable);
         assert_eq!(find_in(&[("x-api-key", &"a".repeat(513))], None), Presented::Unusable);
-        assert_eq!(find_in(&[("authorization", "Basic dTpw")], Some("keys=1")), Presented::Nothing);
+        assert_eq!(
+            find_in(&[("authorization", "Basic dTpw")], Some("keys=1")),
+            Presented::Nothing
+        );
         assert_eq!(find_in(&[("authorization", "bearerish x")], None), Presented::Nothing);
     }
 
     #[test]
     fn the_key_is_taken_out_and_the_rest_stays_as_written() {
-        assert_eq!(strip_query("a=%2f&%6Bey=s&b=+&&c", "key").as_deref(), Some("a=%2f&b=+&&c"));
+        assert_eq!(
+            strip_query("a=%2f&%6Bey=s&b=+&&c", "key").as_deref(),
+            Some("a=%2f&b=+&&c")
+        );
         assert_eq!(strip_query("key=s", "key"), None);
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", "s".parse().unwrap());

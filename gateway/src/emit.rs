@@ -45,7 +45,13 @@ pub(crate) struct Final<'a> {
 
 impl Emitter {
     pub(crate) fn new(writer: Writer) -> Self {
-        Self { desk: RefCell::new(Some(Desk { writer, record: Record::Fact(Box::new(blank())), bytes: Vec::new() })) }
+        Self {
+            desk: RefCell::new(Some(Desk {
+                writer,
+                record: Record::Fact(Box::new(blank())),
+                bytes: Vec::new(),
+            })),
+        }
     }
 
     /// Room for one record of at most so many bytes.
@@ -66,7 +72,9 @@ impl Emitter {
     pub(crate) fn fact(&self, ticket: Ticket, flight: &Flight, last: Final<'_>) -> Result<(), Lost> {
         let mut desk = self.desk.borrow_mut();
         let desk = desk.as_mut().ok_or(Lost)?;
-        let Record::Fact(fact) = &mut desk.record else { return Err(Lost) };
+        let Record::Fact(fact) = &mut desk.record else {
+            return Err(Lost);
+        };
         flight.fill(fact, last.outcome);
         fact.quantities.extend_from_slice(last.quantities);
         fact.limits = last.limits;

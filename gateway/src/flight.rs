@@ -51,7 +51,16 @@ pub(crate) struct Departure {
 
 impl Flight {
     pub(crate) fn new(departure: Departure) -> Self {
-        let Departure { subject, request_id, admitted_at, period_start, started, method, path, steps } = departure;
+        let Departure {
+            subject,
+            request_id,
+            admitted_at,
+            period_start,
+            started,
+            method,
+            path,
+            steps,
+        } = departure;
         Self {
             subject,
             request_id,
@@ -116,7 +125,10 @@ impl Flight {
     /// Bytes in and out since the last checkpoint.
     pub(crate) fn untold(&self) -> (u64, u64) {
         let (told_in, told_out) = self.told.get();
-        (self.bytes_in.get().saturating_sub(told_in), self.bytes_out.get().saturating_sub(told_out))
+        (
+            self.bytes_in.get().saturating_sub(told_in),
+            self.bytes_out.get().saturating_sub(told_out),
+        )
     }
 
     /// Fills a record; the strings in it keep their room from record to record.
@@ -140,8 +152,18 @@ impl Flight {
     /// How it stands while it is under way.
     pub(crate) fn standing(&self, kind: Kind) -> Outcome {
         let status = self.answered.get();
-        let source = if status.is_some() { Source::Upstream } else { Source::Gateway };
-        Outcome { source, status: status.unwrap_or(0), client_aborted: false, upstream_answered: status.is_some(), kind }
+        let source = if status.is_some() {
+            Source::Upstream
+        } else {
+            Source::Gateway
+        };
+        Outcome {
+            source,
+            status: status.unwrap_or(0),
+            client_aborted: false,
+            upstream_answered: status.is_some(),
+            kind,
+        }
     }
 }
 
@@ -186,7 +208,13 @@ impl Flights {
 
     /// The requests that fit.
     pub(crate) fn select(&self, fits: impl Fn(&Flight) -> bool) -> Vec<Rc<Flight>> {
-        self.slots.borrow().iter().flatten().filter(|flight| fits(flight)).cloned().collect()
+        self.slots
+            .borrow()
+            .iter()
+            .flatten()
+            .filter(|flight| fits(flight))
+            .cloned()
+            .collect()
     }
 
     /// Requests under way that must be listed open now.

@@ -70,11 +70,17 @@ impl Forwarder {
         let method = request.method().clone();
         let mut fresh = false;
         loop {
-            let ready = self.connect(upstream, deadline, fresh).await.map_err(Failure::Problem)?;
+            let ready = self
+                .connect(upstream, deadline, fresh)
+                .await
+                .map_err(Failure::Problem)?;
             connected();
             address(&mut request, &path, &ready.target);
             let kept = ready.connection.exchanges() > 0;
-            let sent = ready.connection.send(request, timeouts(patience), Some(ready.lease as Rc<dyn Home>)).await;
+            let sent = ready
+                .connection
+                .send(request, timeouts(patience), Some(ready.lease as Rc<dyn Home>))
+                .await;
             match sent {
                 Ok(response) => return Ok(response),
                 Err(error) => {
@@ -96,7 +102,9 @@ impl Forwarder {
         let registry = &self.upstreams.registry;
         let mut tried = Vec::new();
         let mut late = false;
-        while let Some(index) = balance::choose(registry, upstream.targets.iter().map(|target| &target.weighted), &tried) {
+        while let Some(index) =
+            balance::choose(registry, upstream.targets.iter().map(|target| &target.weighted), &tried)
+        {
             let target = &upstream.targets[index];
             let opened = if fresh { target.pool.try_open() } else { None };
             let grant = match opened {
@@ -106,7 +114,11 @@ impl Forwarder {
             let lease = match grant {
                 Grant::Kept(connection, lease) => {
                     self.sheet.upstream_reused.add(1);
-                    return Ok(Ready { connection, lease, target: Rc::clone(target) });
+                    return Ok(Ready {
+                        connection,
+                        lease,
+                        target: Rc::clone(target),
+                    });
                 }
                 Grant::Open(lease) => lease,
             };
@@ -114,7 +126,11 @@ impl Forwarder {
                 Ok(connection) => {
                     Registry::accepted(&target.weighted.health);
                     self.sheet.upstream_connections.add(1);
-                    return Ok(Ready { connection, lease, target: Rc::clone(target) });
+                    return Ok(Ready {
+                        connection,
+                        lease,
+                        target: Rc::clone(target),
+                    });
                 }
                 Err(error) => {
                     late = error.kind() == std::io::ErrorKind::TimedOut;
@@ -127,17 +143,27 @@ impl Forwarder {
                 break;
             }
         }
-        Err(if late { ProblemKind::UpstreamTimeout } else { ProblemKind::UpstreamUnreachable })
+        Err(if late {
+            ProblemKind::UpstreamTimeout
+        } else {
+            ProblemKind::UpstreamUnreachable
+        })
     }
 }
 
 /// Names the target in the request: its `Host`, its prefix before the path.
 fn address(request: &mut Request, path: &Uri, target: &Target) {
-    request.headers_mut().insert(http::header::HOST, target.authority.clone());
+    request
+        .headers_mut()
+        .insert(http::header::HOST, target.authority.clone());
     let prefix = &*target.endpoint.prefix;
     let path_and_query = path.path_and_query().map_or("/", |path| path.as_str());
     // Both parts are canonical, so what they make is; what makes no URI goes nowhere, and is refused as it is sent.
-    let prefixed = if prefix.is_empty() { None } else { Some([prefix, path_and_query].concat().parse()) };
+    let prefixed = if prefix.is_empty() {
+        None
+    } else {
+        Some([prefix, path_and_query].concat().parse())
+    };
     *request.uri_mut() = match prefixed {
         None => path.clone(),
         Some(uri) => uri.unwrap_or_else(|_| Uri::from_static("*")),
@@ -145,7 +171,11 @@ fn address(request: &mut Request, path: &Uri, target: &Target) {
 }
 
 const fn timeouts(patience: Patience) -> Timeouts {
-    Timeouts { response: patience.response, body_idle: patience.response, write_stall: Duration::from_secs(30) }
+    Timeouts {
+        response: patience.response,
+        body_idle: patience.response,
+        write_stall: Duration::from_secs(30),
+    }
 }
 
 fn may_repeat(error: &Error, method: &Method) -> bool {

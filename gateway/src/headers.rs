@@ -26,7 +26,14 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 const OWNED_PREFIXES: [&str; 3] = ["x-consumer-", "x-forwarded-", "x-request-"];
-const OWNED: [&str; 6] = ["x-subscription-id", "x-plan", "forwarded", "x-real-ip", "traceparent", "x-forwarded"];
+const OWNED: [&str; 6] = [
+    "x-subscription-id",
+    "x-plan",
+    "forwarded",
+    "x-real-ip",
+    "traceparent",
+    "x-forwarded",
+];
 const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
@@ -59,7 +66,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Fields without which a request would mean something else; `Connection` cannot take them away.
 fn is_end_to_end(name: &HeaderName) -> bool {
-    matches!(*name, header::HOST | header::CONTENT_LENGTH | header::CONTENT_TYPE | header::AUTHORIZATION | header::CONTENT_ENCODING)
+    matches!(
+        *name,
+        header::HOST | header::CONTENT_LENGTH | header::CONTENT_TYPE | header::AUTHORIZATION | header::CONTENT_ENCODING
+    )
 }
 
 /// Whether `name` is a spelling of `owned`, `_` counting as `-`.
@@ -161,7 +171,10 @@ fn forwarded_for(origin: &Origin) -> HeaderValue {
 
 /// The scheme as the client used it: the proxy's word when it is trusted, else what the socket shows.
 pub(crate) fn scheme(origin: &Origin, tls: bool, headers: &HeaderMap) -> HeaderValue {
-    let stated = headers.get(X_FORWARDED_PROTO).filter(|_| origin.proxied).map(HeaderValue::as_bytes);
+    let stated = headers
+        .get(X_FORWARDED_PROTO)
+        .filter(|_| origin.proxied)
+        .map(HeaderValue::as_bytes);
     match (stated, tls) {
         (Some(b"https"), _) | (None, true) => HeaderValue::from_static("https"),
         (Some(b"http"), _) | (None, false) => HeaderValue::from_static("http"),
@@ -183,7 +196,10 @@ mod tests {
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         let pairs = fields.iter().map(|(name, value)| {
-            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )
         });
         pairs.collect()
     }
@@ -191,10 +207,27 @@ mod tests {
     #[test]
     fn every_spelling_of_an_owned_name_is_dropped() {
         for name in [
-            "X-Consumer-Id", "x_consumer_id", "X-Consumer_Name", "X-CONSUMER-ANYTHING", "X-Subscription-Id",
-            "x_subscription_id", "X-Plan", "X_Plan", "X-Forwarded-For", "X_Forwarded_Proto", "X-Forwarded-Whatever",
-            "Forwarded", "X-Real-IP", "X_Real_IP", "X-Request-Id", "x_request_id", "X-Request-Start", "traceparent",
-            "X-Gateway-Secret", "X_Gateway_Secret", "x-api_key",
+            "X-Consumer-Id",
+            "x_consumer_id",
+            "X-Consumer_Name",
+            "X-CONSUMER-ANYTHING",
+            "X-Subscription-Id",
+            "x_subscription_id",
+            "X-Plan",
+            "X_Plan",
+            "X-Forwarded-For",
+            "X_Forwarded_Proto",
+            "X-Forwarded-Whatever",
+            "Forwarded",
+            "X-Real-IP",
+            "X_Real_IP",
+            "X-Request-Id",
+            "x_request_id",
+            "X-Request-Start",
+            "traceparent",
+            "X-Gateway-Secret",
+            "X_Gateway_Secret",
+            "x-api_key",
         ] {
             let mut headers = map(&[(name, "spoofed"), ("accept", "*/*")]);
             remove_owned(&mut headers, &["x-gateway-secret", "x-api-key"]);

@@ -27,7 +27,10 @@ pub(crate) struct Caller {
 
 /// Where an API looks for keys.
 pub(crate) fn places(api: &CompiledApi) -> Places<'_> {
-    Places { header: &api.key_location.header, query: api.key_location.query.as_deref() }
+    Places {
+        header: &api.key_location.header,
+        query: api.key_location.query.as_deref(),
+    }
 }
 
 /// Whose key it is, whatever the consumer's state.
@@ -102,7 +105,9 @@ pub(crate) fn is_still_served(snapshot: &Snapshot, api: ApiId, caller: Option<&C
     let Some(caller) = caller else {
         return snapshot.routes().api(api).is_some_and(|api| api.anonymous.is_some());
     };
-    let Identity::Known { consumer, .. } = snapshot.identify(&caller.key, now) else { return false };
+    let Identity::Known { consumer, .. } = snapshot.identify(&caller.key, now) else {
+        return false;
+    };
     consumer.status == ConsumerStatus::Active
         && consumer
             .subscriptions

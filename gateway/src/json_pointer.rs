@@ -47,7 +47,10 @@ impl Target {
 
     fn compare(&mut self, depth: usize, part: &[u8]) {
         let Some(at) = self.agreed else { return };
-        let agrees = self.token(depth).and_then(|token| token.get(at..)).is_some_and(|rest| rest.starts_with(part));
+        let agrees = self
+            .token(depth)
+            .and_then(|token| token.get(at..))
+            .is_some_and(|rest| rest.starts_with(part));
         self.agreed = agrees.then_some(at + part.len());
     }
 
@@ -103,7 +106,13 @@ pub(crate) struct Scanner {
 impl Scanner {
     /// A scanner at the start of a text.
     pub(crate) fn new(pointers: impl IntoIterator<Item = Pointer>) -> Self {
-        let target = |pointer| Target { pointer, on_path: 0, hit: true, agreed: None, value: None };
+        let target = |pointer| Target {
+            pointer,
+            on_path: 0,
+            hit: true,
+            agreed: None,
+            value: None,
+        };
         let targets: Vec<_> = pointers.into_iter().map(target).collect();
         let longest = targets.iter().map(|target| target.pointer.0.len()).max().unwrap_or(0);
         Self {
@@ -146,7 +155,10 @@ impl Scanner {
             self.value_ended();
         }
         let complete = self.state == State::Done;
-        self.targets.iter().map(|target| target.value.filter(|_| complete)).collect()
+        self.targets
+            .iter()
+            .map(|target| target.value.filter(|_| complete))
+            .collect()
     }
 
     fn step(&mut self, byte: u8) {
@@ -242,7 +254,9 @@ impl Scanner {
 
     /// The next value is an element of the innermost array.
     fn element(&mut self) {
-        let Some(index) = self.indexes.get_mut(self.depth - 1) else { return };
+        let Some(index) = self.indexes.get_mut(self.depth - 1) else {
+            return;
+        };
         let current = *index;
         *index = index.saturating_add(1);
         for target in &mut self.targets {
@@ -280,7 +294,9 @@ impl Scanner {
         if std::mem::take(&mut self.high_surrogate) != 0 {
             self.targets.iter_mut().for_each(|target| target.agreed = None);
         }
-        self.targets.iter_mut().for_each(|target| target.compare(self.depth, part));
+        self.targets
+            .iter_mut()
+            .for_each(|target| target.compare(self.depth, part));
     }
 
     fn string_ended(&mut self, name: bool) {
@@ -324,7 +340,11 @@ impl Scanner {
         };
         let code = code << 4 | digit;
         if left > 1 {
-            self.state = State::Unicode { name, left: left - 1, code };
+            self.state = State::Unicode {
+                name,
+                left: left - 1,
+                code,
+            };
             return;
         }
         self.state = State::Text { name };
@@ -397,7 +417,11 @@ fn parse_number(text: &[u8]) -> Option<Quantity> {
     let digits: String = [units, fraction].concat();
     let significant = digits.trim_end_matches('0');
     let trailing = digits.len() - significant.len();
-    let number: i128 = if significant.is_empty() { 0 } else { significant.parse().ok()? };
+    let number: i128 = if significant.is_empty() {
+        0
+    } else {
+        significant.parse().ok()?
+    };
     if number == 0 {
         return Some(Quantity::ZERO);
     }
@@ -413,21 +437,32 @@ mod tests {
     use proptest::prelude::*;
 
     fn pointer(text: &str) -> Pointer {
-        let tokens: Vec<String> =
-            text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
+        let tokens: Vec<String> = text
+            .split('/')
+            .skip(1)
+            .map(|token| token.replace("~1", "/").replace("~0", "~"))
+            .collect();
         Pointer::new(tokens.iter().map(String::as_bytes))
     }
 
     fn find_split(json: &[u8], pointers: &[&str], size: usize) -> Vec<Option<String>> {
         let mut scanner = Scanner::new(pointers.iter().map(|text| pointer(text)));
         json.chunks(size).for_each(|chunk| scanner.feed(chunk));
-        scanner.finish().into_iter().map(|value| value.map(|value| value.to_string())).collect()
+        scanner
+            .finish()
+            .into_iter()
+            .map(|value| value.map(|value| value.to_string()))
+            .collect()
     }
 
     fn find(json: &str, pointer: &str) -> Option<String> {
         let whole = find_split(json.as_bytes(), &[pointer], usize::MAX);
         for size in 1..5 {
-            assert_eq!(find_split(json.as_bytes(), &[pointer], size), whole, "{json} in pieces of {size}");
+            assert_eq!(
+                find_split(json.as_bytes(), &[pointer], size),
+                whole,
+                "{json} in pieces of {size}"
+            );
         }
         whole.into_iter().next().flatten()
     }
@@ -447,7 +482,9 @@ mod tests {
         ] {
             assert_eq!(find(json, pointer).as_deref(), Some(value), "{pointer}");
         }
-        for pointer in ["", "/foo", "/foo/0", "/foo/2", "/foo/01", "/foo/-", "/foo/1/x", "/fo", "/fooo"] {
+        for pointer in [
+            "", "/foo", "/foo/0", "/foo/2", "/foo/01", "/foo/-", "/foo/1/x", "/fo", "/fooo",
+        ] {
             assert_eq!(find(json, pointer), None, "{pointer}");
         }
     }
@@ -489,7 +526,17 @@ mod tests {
 
     #[test]
     fn what_is_not_one_whole_json_value_yields_nothing() {
-        for json in ["", "{\"n\":1", "{\"n\":1]", "{\"n\":1}x", "{\"n\":1,}", "{n:1}", "[1}", "{\"n\" 1}", "data: {\"n\":1}"] {
+        for json in [
+            "",
+            "{\"n\":1",
+            "{\"n\":1]",
+            "{\"n\":1}x",
+            "{\"n\":1,}",
+            "{n:1}",
+            "[1}",
+            "{\"n\" 1}",
+            "data: {\"n\":1}",
+        ] {
             assert_eq!(find(json, "/n"), None, "{json}");
         }
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -46,7 +46,12 @@ impl Finished {
                 subscription: subject.caller.as_ref().map(|caller| caller.subscription.id.to_string()),
             })
         });
-        Self { tally: Arc::clone(tally), status, started: flight.started, line }
+        Self {
+            tally: Arc::clone(tally),
+            status,
+            started: flight.started,
+            line,
+        }
     }
 }
 

@@ -25,12 +25,19 @@ pub(crate) struct Rules {
 impl Rules {
     /// Those among `meters` that look at the operation of this key.
     pub(crate) fn new(meters: &[Arc<CompiledMeter>], operation: &str) -> Self {
-        let meters: Vec<_> = meters.iter().filter(|meter| meter.takes_operation(operation)).cloned().collect();
+        let meters: Vec<_> = meters
+            .iter()
+            .filter(|meter| meter.takes_operation(operation))
+            .cloned()
+            .collect();
         let pointers = meters.iter().filter_map(|meter| match &meter.reading {
             snapshot::Reading::Json(tokens) => Some(Pointer::new(tokens.iter().map(|token| token.as_bytes()))),
             snapshot::Reading::One | snapshot::Reading::Header(_) => None,
         });
-        Self { pointers: pointers.collect(), meters }
+        Self {
+            pointers: pointers.collect(),
+            meters,
+        }
     }
 
     /// Whether a meter looks into the body of the answer.
@@ -55,7 +62,11 @@ pub(crate) struct Reading {
 impl Reading {
     /// Begins with nothing known.
     pub(crate) const fn new(rules: Rc<Rules>) -> Self {
-        Self { rules, headers: Vec::new(), scanner: None }
+        Self {
+            rules,
+            headers: Vec::new(),
+            scanner: None,
+        }
     }
 
     /// Takes what stands in the head of the answer.
@@ -66,7 +77,9 @@ impl Reading {
             snapshot::Reading::Json(_) => None,
         };
         self.headers = self.rules.meters.iter().map(value).collect();
-        let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
+        let plain = headers
+            .get(header::CONTENT_ENCODING)
+            .is_none_or(|coding| coding == "identity");
         if plain && self.rules.reads_body() {
             self.scanner = Some(Box::new(Scanner::new(self.rules.pointers.iter().cloned())));
         }
@@ -81,7 +94,12 @@ impl Reading {
 
     /// The values of an answer with this status that came to its end.
     pub(crate) fn finish(&mut self, status: u16) -> Vec<MeterValue> {
-        let mut found = self.scanner.take().map(|scanner| scanner.finish()).unwrap_or_default().into_iter();
+        let mut found = self
+            .scanner
+            .take()
+            .map(|scanner| scanner.finish())
+            .unwrap_or_default()
+            .into_iter();
         let mut values = Vec::new();
         for (index, meter) in self.rules.meters.iter().enumerate() {
             let value = match &meter.reading {

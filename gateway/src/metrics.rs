@@ -30,7 +30,8 @@ pub(crate) struct Tally(AtomicU64);
 impl Tally {
     /// Adds without a locked instruction: only the owning thread may call it.
     pub(crate) fn add(&self, more: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        self.0
+            .store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -84,7 +85,11 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sheet {
     /// The tally of one operation; looked up once and kept by the caller.
     pub(crate) fn operation(&self, api: &str, operation: &str) -> Arc<OperationTally> {
-        Arc::clone(held(&self.operations).entry((api.into(), operation.into())).or_default())
+        Arc::clone(
+            held(&self.operations)
+                .entry((api.into(), operation.into()))
+                .or_default(),
+        )
     }
 
     /// One request took so long.
@@ -121,7 +126,9 @@ pub struct Metrics(Arc<Mutex<Vec<Arc<Sheet>>>>);
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("workers", &held(&self.0).len()).finish()
+        f.debug_struct("Metrics")
+            .field("workers", &held(&self.0).len())
+            .finish()
     }
 }
 
@@ -138,7 +145,11 @@ impl Metrics {
 
     /// Requests refused so far for this reason.
     pub fn rejections(&self, kind: ProblemKind) -> u64 {
-        held(&self.0).iter().filter_map(|sheet| sheet.rejections.get(kind as usize)).map(Tally::get).sum()
+        held(&self.0)
+            .iter()
+            .filter_map(|sheet| sheet.rejections.get(kind as usize))
+            .map(Tally::get)
+            .sum()
     }
 
     /// Requests without a record so far.
@@ -148,7 +159,11 @@ impl Metrics {
 
     /// The oldest revision that a worker still serves; 0 before the first.
     pub fn revision(&self) -> u64 {
-        held(&self.0).iter().map(|sheet| sheet.revision.get()).min().unwrap_or(0)
+        held(&self.0)
+            .iter()
+            .map(|sheet| sheet.revision.get())
+            .min()
+            .unwrap_or(0)
     }
 
     /// Connections opened to upstreams so far.
@@ -171,17 +186,28 @@ impl Metrics {
         for sheet in held(&self.0).iter() {
             for ((api, operation), tally) in held(&sheet.operations).iter() {
                 for (class, count) in CLASSES.iter().zip(&tally.0) {
-                    let labels = [("api", api.to_string()), ("operation", operation.to_string()), ("status_class", (*class).to_owned())];
+                    let labels = [
+                        ("api", api.to_string()),
+                        ("operation", operation.to_string()),
+                        ("status_class", (*class).to_owned()),
+                    ];
                     *totals.entry(labels).or_insert(0) += count.get();
                 }
             }
         }
         let help = "Requests that were admitted, by the class of their answer";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
-        totals.iter().filter(|(_, count)| **count > 0).try_for_each(|(labels, count)| count_of(&mut metric, labels, *count))
+        totals
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .try_for_each(|(labels, count)| count_of(&mut metric, labels, *count))
     }
 
-    #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "the exposition format is seconds in floating point")]
+    #[expect(
+        clippy::float_arithmetic,
+        clippy::cast_precision_loss,
+        reason = "the exposition format is seconds in floating point"
+    )]
     fn encode_durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let sheets = held(&self.0);
         let bounds = BOUNDS_US.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
@@ -215,19 +241,45 @@ impl Metrics {
 }
 
 fn count_of<S: EncodeLabelSet>(metric: &mut MetricEncoder<'_>, labels: &S, count: u64) -> fmt::Result {
-    metric.encode_family(labels)?.encode_counter::<NoLabelSet, u64, u64>(&count, None)
+    metric
+        .encode_family(labels)?
+        .encode_counter::<NoLabelSet, u64, u64>(&count, None)
 }
 
 /// A plain counter: its name, its help, and where each worker keeps it.
 type Plain = (&'static str, &'static str, fn(&Sheet) -> &Tally);
 
 const PLAIN: [Plain; 6] = [
-    ("usage_events", "Facts of requests that came to their end on the socket", |sheet| &sheet.usage_events),
-    ("unmetered_requests", "Requests served without a usage record", |sheet| &sheet.usage_gaps),
-    ("meter_value_missing", "Meters that found no readable value and counted zero", |sheet| &sheet.meter_value_missing),
-    ("upstream_connections_opened", "Connections opened to upstreams", |sheet| &sheet.upstream_connections),
-    ("upstream_connections_reused", "Requests sent on a kept connection", |sheet| &sheet.upstream_reused),
-    ("upstream_retries", "Requests sent again after a kept connection had gone stale", |sheet| &sheet.upstream_retries),
+    (
+        "usage_events",
+        "Facts of requests that came to their end on the socket",
+        |sheet| &sheet.usage_events,
+    ),
+    (
+        "unmetered_requests",
+        "Requests served without a usage record",
+        |sheet| &sheet.usage_gaps,
+    ),
+    (
+        "meter_value_missing",
+        "Meters that found no readable value and counted zero",
+        |sheet| &sheet.meter_value_missing,
+    ),
+    (
+        "upstream_connections_opened",
+        "Connections opened to upstreams",
+        |sheet| &sheet.upstream_connections,
+    ),
+    (
+        "upstream_connections_reused",
+        "Requests sent on a kept connection",
+        |sheet| &sheet.upstream_reused,
+    ),
+    (
+        "upstream_retries",
+        "Requests sent again after a kept connection had gone stale",
+        |sheet| &sheet.upstream_retries,
+    ),
 ];
 
 impl Collector for Metrics {
@@ -246,7 +298,12 @@ impl Collector for Metrics {
         }
         let revision = i64::try_from(self.revision()).unwrap_or(i64::MAX);
         encoder
-            .encode_descriptor("snapshot_revision", "Oldest revision that a worker serves", None, MetricType::Gauge)?
+            .encode_descriptor(
+                "snapshot_revision",
+                "Oldest revision that a worker serves",
+                None,
+                MetricType::Gauge,
+            )?
             .encode_gauge(&revision)
     }
 }

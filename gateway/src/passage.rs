@@ -25,7 +25,10 @@ pub(crate) fn inbound(body: Body, flight: &Rc<Flight>) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    Body::wrap(Inbound { body, flight: Rc::clone(flight) })
+    Body::wrap(Inbound {
+        body,
+        flight: Rc::clone(flight),
+    })
 }
 
 impl http_body::Body for Inbound {
@@ -36,7 +39,9 @@ impl http_body::Body for Inbound {
         let this = self.get_mut();
         let data = ready!(this.body.poll_data(cx))?;
         if let Some(data) = &data {
-            this.flight.bytes_in.set(this.flight.bytes_in.get().saturating_add(data.len() as u64));
+            this.flight
+                .bytes_in
+                .set(this.flight.bytes_in.get().saturating_add(data.len() as u64));
         }
         Poll::Ready(data.map(|data| Ok(Frame::data(data))))
     }

@@ -55,7 +55,10 @@ impl Slot {
     /// A slot, when one is free.
     pub(crate) fn take(shared: &Arc<Shared>, max: u32) -> Option<Self> {
         let more = |open: u32| (open < max).then_some(open + 1);
-        shared.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        shared
+            .open
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()?;
         Some(Self(Arc::clone(shared)))
     }
 }
@@ -91,14 +94,22 @@ pub(crate) struct Lease {
 impl Lease {
     /// The life of a connection that is about to be opened.
     pub(crate) fn new(pool: &Rc<Pool>, slot: Slot) -> Rc<Self> {
-        Rc::new_cyclic(|me| Self { pool: Rc::downgrade(pool), me: Weak::clone(me), _slot: slot })
+        Rc::new_cyclic(|me| Self {
+            pool: Rc::downgrade(pool),
+            me: Weak::clone(me),
+            _slot: slot,
+        })
     }
 }
 
 impl Home for Lease {
     fn give_back(&self, connection: Connection) {
         if let (Some(pool), Some(lease)) = (self.pool.upgrade(), self.me.upgrade()) {
-            pool.keep(Idle { connection, lease, since: Instant::now() });
+            pool.keep(Idle {
+                connection,
+                lease,
+                since: Instant::now(),
+            });
         }
     }
 }
@@ -122,7 +133,10 @@ impl Drop for Waiting<'_> {
 }
 
 /// Leave to use a connection.
-#[expect(clippy::large_enum_variant, reason = "lives for a moment; a box would be an allocation for each request")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment; a box would be an allocation for each request"
+)]
 pub(crate) enum Grant {
     /// A kept one.
     Kept(Connection, Rc<Lease>),
@@ -158,7 +172,9 @@ impl Pool {
     }
 
     fn try_grant(self: &Rc<Self>) -> Option<Grant> {
-        self.pop().map(|idle| Grant::Kept(idle.connection, idle.lease)).or_else(|| self.try_open())
+        self.pop()
+            .map(|idle| Grant::Kept(idle.connection, idle.lease))
+            .or_else(|| self.try_open())
     }
 
     /// Leave to open a connection beside the kept ones; `None` when the upstream's bound is reached.
@@ -206,7 +222,10 @@ mod tests {
     use super::*;
 
     fn pool(per_upstream: u32) -> Rc<Pool> {
-        let settings = PoolSettings { per_upstream, ..PoolSettings::default() };
+        let settings = PoolSettings {
+            per_upstream,
+            ..PoolSettings::default()
+        };
         Pool::new(Rc::new(settings), Arc::default())
     }
 
@@ -230,7 +249,9 @@ mod tests {
         lease.give_back(near);
         drop(lease);
         assert_eq!(pool.shared.open.load(Ordering::Relaxed), 1);
-        let Some(Grant::Kept(connection, lease)) = pool.grant(Instant::now()).await else { panic!("not kept") };
+        let Some(Grant::Kept(connection, lease)) = pool.grant(Instant::now()).await else {
+            panic!("not kept")
+        };
         assert!(pool.grant(Instant::now() + Duration::from_millis(20)).await.is_none());
         drop((connection, lease));
         assert_eq!(pool.shared.open.load(Ordering::Relaxed), 0);

@@ -21,20 +21,34 @@ const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset
 /// A structured-field string (RFC 9651): whatever it cannot hold becomes `_`, as in the policy.
 fn push_name(text: &mut String, key: &str) {
     text.push('"');
-    text.extend(key.chars().map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '_' }));
+    text.extend(key.chars().map(|c| {
+        if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') {
+            c
+        } else {
+            '_'
+        }
+    }));
     text.push('"');
 }
 
 /// Says what is left under the tightest limit.
 pub(crate) fn state(headers: &mut HeaderMap, limits: &[EnforcedLimit], tightest: &Tightest) {
     if let Some(limit) = limits.get(usize::from(tightest.index)) {
-        set(headers, &limit.key, (tightest.limit, tightest.remaining, tightest.reset_s));
+        set(
+            headers,
+            &limit.key,
+            (tightest.limit, tightest.remaining, tightest.reset_s),
+        );
     }
 }
 
 /// Says which limit refused.
 pub(crate) fn state_refused(headers: &mut HeaderMap, refused: &Refused) {
-    set(headers, &refused.key, (refused.limit, refused.remaining, refused.retry_after_s));
+    set(
+        headers,
+        &refused.key,
+        (refused.limit, refused.remaining, refused.retry_after_s),
+    );
 }
 
 /// Adds the policy of the limits that apply.
@@ -61,10 +75,25 @@ mod tests {
 
     #[test]
     fn the_fields_are_those_of_the_draft() {
-        let rule = EnforcedRule::Fixed { requests: 1_000, window_ns: 1_000_000_000 };
-        let limits = [EnforcedLimit { key: "requests/second@a\"b".into(), rule }];
+        let rule = EnforcedRule::Fixed {
+            requests: 1_000,
+            window_ns: 1_000_000_000,
+        };
+        let limits = [EnforcedLimit {
+            key: "requests/second@a\"b".into(),
+            rule,
+        }];
         let mut headers = HeaderMap::new();
-        state(&mut headers, &limits, &Tightest { index: 0, limit: 1_000, remaining: 7, reset_s: 86_400 });
+        state(
+            &mut headers,
+            &limits,
+            &Tightest {
+                index: 0,
+                limit: 1_000,
+                remaining: 7,
+                reset_s: 86_400,
+            },
+        );
         state_policy(&mut headers, "\"requests/second\";q=1000;w=1");
         assert_eq!(headers["ratelimit-policy"], "\"requests/second\";q=1000;w=1");
         assert_eq!(headers["ratelimit"], r#""requests/second@a_b";r=7;t=86400"#);

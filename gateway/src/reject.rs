@@ -39,7 +39,13 @@ pub(crate) struct Rejection {
 
 impl From<ProblemKind> for Rejection {
     fn from(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, retry_after: None, violated: Vec::new(), headers: Box::default() }
+        Self {
+            kind,
+            detail: None,
+            retry_after: None,
+            violated: Vec::new(),
+            headers: Box::default(),
+        }
     }
 }
 
@@ -74,7 +80,9 @@ impl Rejection {
         if let Some(detail) = self.detail {
             problem = problem.detail(detail);
         }
-        problem = problem.instance(format!("urn:request:{request_id}")).with("request_id", request_id);
+        problem = problem
+            .instance(format!("urn:request:{request_id}"))
+            .with("request_id", request_id);
         if let Some(seconds) = self.retry_after {
             problem = problem.with("retry_after", seconds);
         }
@@ -86,7 +94,10 @@ impl Rejection {
         let headers = response.headers_mut();
         headers.extend(*self.headers);
         if self.kind.status() == http::StatusCode::UNAUTHORIZED {
-            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
+            headers.insert(
+                http::header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"tollgate\""),
+            );
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -138,8 +149,15 @@ impl Refusals {
     pub(crate) fn new(workers: u32) -> Self {
         let share = |whole: u32| whole.saturating_mul(100) / workers.max(1);
         let burst = share(SAMPLE_BURST);
-        let kept = Kept { allowance: burst, ..Kept::default() };
-        Self { kept: RefCell::new(kept), burst, refill: share(SAMPLE_REFILL) }
+        let kept = Kept {
+            allowance: burst,
+            ..Kept::default()
+        };
+        Self {
+            kept: RefCell::new(kept),
+            burst,
+            refill: share(SAMPLE_REFILL),
+        }
     }
 
     /// Counts one.
@@ -150,7 +168,12 @@ impl Refusals {
         let full = kept.counts.len() >= MOST_COUNTS;
         let mut key = (refused.kind, about.clone(), minute);
         if full && !kept.counts.contains_key(&key) {
-            key.1 = About { account: None, consumer: None, subscription: None, ..about.clone() };
+            key.1 = About {
+                account: None,
+                consumer: None,
+                subscription: None,
+                ..about.clone()
+            };
         }
         if kept.allowance >= 100 {
             kept.allowance -= 100;
@@ -164,7 +187,9 @@ impl Refusals {
         let kept = &mut *self.kept.borrow_mut();
         kept.allowance = kept.allowance.saturating_add(self.refill).min(self.burst);
         let counts = kept.counts.drain();
-        let counts = counts.map(|((kind, about, minute), count)| count_of(kind, &about, minute, count)).collect();
+        let counts = counts
+            .map(|((kind, about, minute), count)| count_of(kind, &about, minute, count))
+            .collect();
         (counts, std::mem::take(&mut kept.samples))
     }
 
@@ -172,7 +197,9 @@ impl Refusals {
     pub(crate) fn put_back(&self, counts: Vec<RejectionCount>) {
         let kept = &mut *self.kept.borrow_mut();
         for count in counts {
-            let Some(kind) = ProblemKind::ALL.iter().find(|kind| kind.name() == count.reason) else { continue };
+            let Some(kind) = ProblemKind::ALL.iter().find(|kind| kind.name() == count.reason) else {
+                continue;
+            };
             let name = |text: String| (!text.is_empty()).then(|| text.into());
             let about = About {
                 api: name(count.api),
@@ -252,7 +279,10 @@ mod tests {
     fn many_callers_are_counted_together_rather_than_without_bound() {
         let refusals = Refusals::new(1);
         for bits in 0..10_000_u128 {
-            let about = About { subscription: Some(SubscriptionId::from_bits(bits)), ..About::default() };
+            let about = About {
+                subscription: Some(SubscriptionId::from_bits(bits)),
+                ..About::default()
+            };
             refusals.add(&about, &refused(0));
         }
         let (counts, samples) = refusals.take();

@@ -28,7 +28,8 @@ pub(crate) fn canonical(request: &Request) -> Result<Cow<'_, str>, Rejection> {
 
 /// Whether a canonical path is the gateway's own.
 pub(crate) fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(RESERVED)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The start of a path, as records keep it.
@@ -52,9 +53,15 @@ pub(crate) fn find<'a, 'p>(
 ) -> Result<Found<'a, 'p>, Rejection> {
     let method = request.method();
     if *method == http::Method::TRACE || *method == http::Method::CONNECT {
-        return Err(not_allowed(&["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]));
+        return Err(not_allowed(&[
+            "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT",
+        ]));
     }
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     match snapshot.routes().find(host, path, method.as_str()) {
         Route::Found(found) => {
             about.api = Some(std::sync::Arc::clone(&found.api.name));

@@ -46,7 +46,10 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     fn new(worker: &Worker, request: &Request, conn: &ConnInfo) -> Self {
-        let given = request.headers().get(headers::X_REQUEST_ID).and_then(RequestId::from_header);
+        let given = request
+            .headers()
+            .get(headers::X_REQUEST_ID)
+            .and_then(RequestId::from_header);
         Self {
             request_id: given.unwrap_or_else(|| worker.fresh_id()),
             started: Instant::now(),
@@ -75,7 +78,9 @@ impl Service for Gate {
             Ok(response) => response,
             Err(rejection) => refuse(worker, rejection, &about, &arrival),
         };
-        response.headers_mut().insert(headers::X_REQUEST_ID, arrival.request_id.header().clone());
+        response
+            .headers_mut()
+            .insert(headers::X_REQUEST_ID, arrival.request_id.header().clone());
         response
     }
 
@@ -97,7 +102,9 @@ impl Service for Gate {
             rejection = rejection.retry_after(wait.as_secs().max(1));
         }
         let mut response = rejection.into_response(id.as_str());
-        response.headers_mut().insert(headers::X_REQUEST_ID, id.header().clone());
+        response
+            .headers_mut()
+            .insert(headers::X_REQUEST_ID, id.header().clone());
         response
     }
 
@@ -153,7 +160,12 @@ async fn steps(
     }
     let now = worker.stamper.now();
     let prepared = prepare(worker, &request, (arrival, now), about)?;
-    let Prepared { subject, per, target, steps } = prepared;
+    let Prepared {
+        subject,
+        per,
+        target,
+        steps,
+    } = prepared;
     let mut open = admit::admit(worker, subject, &per, arrival, steps).await?;
     let request = dress(worker, request, (&target, arrival), &open.flight, &per);
     match answer(worker, request, &open.flight).await {
@@ -172,7 +184,10 @@ fn prepare(
     let mut reader = worker.reader.borrow_mut();
     let snapshot = reader.current();
     let found = route::find(snapshot, request, &arrival.path, about)?;
-    let mut steps = Steps { routed_us: arrival.elapsed_us(), ..Steps::default() };
+    let mut steps = Steps {
+        routed_us: arrival.elapsed_us(),
+        ..Steps::default()
+    };
     let places = identify::places(found.api);
     let query = request.uri().query();
     let presented = credential::find(request.headers(), query, places);
@@ -199,7 +214,12 @@ fn prepare(
         caller,
         revision: snapshot.revision(),
     };
-    Ok(Prepared { subject, per, target, steps })
+    Ok(Prepared {
+        subject,
+        per,
+        target,
+        steps,
+    })
 }
 
 /// Takes out of the request what is the client's own affair or ours, and states who calls.
@@ -264,9 +284,16 @@ enum NoAnswer {
 async fn answer(worker: &Worker, request: Request, flight: &Rc<Flight>) -> Result<Response, NoAnswer> {
     let api = &flight.subject.api;
     let mode = flight.subject.mode();
-    let targets = if mode == domain::key::Mode::Test { &api.sandbox } else { &api.targets };
+    let targets = if mode == domain::key::Mode::Test {
+        &api.sandbox
+    } else {
+        &api.targets
+    };
     let upstream = worker.forwarder.upstreams.get((api.id, mode), targets);
-    let patience = Patience { connect: api.connect_timeout, response: api.response_timeout };
+    let patience = Patience {
+        connect: api.connect_timeout,
+        response: api.response_timeout,
+    };
     let connected = || flight.step(|steps, us| steps.connected_us = us);
     let mut sent = std::pin::pin!(worker.forwarder.forward(&upstream, request, patience, connected));
     std::future::poll_fn(|cx| {
@@ -291,7 +318,9 @@ fn pass_on(upstream: Response, mut open: Open, per: &PerOperation) -> Response {
     match passage::outbound(body, open) {
         Ok(body) => Response::from_parts(parts, body),
         Err(_lost) => {
-            let mut response = Rejection::from(ProblemKind::Overloaded).retry_after(1).into_response(id.as_str());
+            let mut response = Rejection::from(ProblemKind::Overloaded)
+                .retry_after(1)
+                .into_response(id.as_str());
             *response.extensions_mut() = parts.extensions;
             response
         }
@@ -315,14 +344,21 @@ fn fail(no_answer: &NoAnswer, open: &mut Open, per: &PerOperation, arrival: &Arr
     };
     let status = kind.status().as_u16();
     let mut rejection = Rejection::from(kind);
-    if matches!(kind, ProblemKind::Overloaded | ProblemKind::UpstreamUnreachable | ProblemKind::UpstreamTimeout) {
+    if matches!(
+        kind,
+        ProblemKind::Overloaded | ProblemKind::UpstreamUnreachable | ProblemKind::UpstreamTimeout
+    ) {
         rejection = rejection.retry_after(1);
     }
     let mut response = rejection.into_response(arrival.request_id.as_str());
     open.state_limits(response.headers_mut());
-    response.extensions_mut().insert(Finished::new(&open.flight, &per.tally, status));
+    response
+        .extensions_mut()
+        .insert(Finished::new(&open.flight, &per.tally, status));
     open.announce();
-    open.flight.bytes_out.set(http_body::Body::size_hint(response.body()).exact().unwrap_or(0));
+    open.flight
+        .bytes_out
+        .set(http_body::Body::size_hint(response.body()).exact().unwrap_or(0));
     if open.finish(Ending::Failed(status)).is_err() {
         tracing::warn!(request_id = %arrival.request_id, "answer without a record");
     }

@@ -69,7 +69,11 @@ pub(crate) struct Admitted {
 impl Open {
     pub(crate) fn new(worker: Rc<Worker>, flight: Rc<Flight>, admitted: Admitted) -> Self {
         let place = worker.flights.add(Rc::clone(&flight));
-        let Admitted { reservation, ticket, reading } = admitted;
+        let Admitted {
+            reservation,
+            ticket,
+            reading,
+        } = admitted;
         Self {
             worker,
             flight,
@@ -91,7 +95,9 @@ impl Open {
 
     /// A piece of the answer's body passes.
     pub(crate) fn passes(&mut self, chunk: &[u8]) {
-        self.flight.bytes_out.set(self.flight.bytes_out.get().saturating_add(chunk.len() as u64));
+        self.flight
+            .bytes_out
+            .set(self.flight.bytes_out.get().saturating_add(chunk.len() as u64));
         self.reading.body(chunk);
     }
 
@@ -141,8 +147,20 @@ impl Open {
             return Ok(());
         };
         let limits = self.flight.subject.limits();
-        let limits = self.reservation.as_ref().map(|held| held.touches(limits, quantities)).unwrap_or_default();
-        let kept = self.worker.emitter.fact(ticket, &self.flight, Final { outcome, quantities, limits });
+        let limits = self
+            .reservation
+            .as_ref()
+            .map(|held| held.touches(limits, quantities))
+            .unwrap_or_default();
+        let kept = self.worker.emitter.fact(
+            ticket,
+            &self.flight,
+            Final {
+                outcome,
+                quantities,
+                limits,
+            },
+        );
         if kept.is_err() {
             gaps.add(1);
         }

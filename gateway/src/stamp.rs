@@ -42,7 +42,10 @@ impl Periods {
     pub(crate) fn start(&self, subscription: &CompiledSubscription, at: Timestamp) -> Timestamp {
         let mut known = self.0.borrow_mut();
         let stamp = subscription.cycle.stamp();
-        if let Some((_, window)) = known.get(&subscription.id).filter(|(of, window)| *of == stamp && window.contains(at)) {
+        if let Some((_, window)) = known
+            .get(&subscription.id)
+            .filter(|(of, window)| *of == stamp && window.contains(at))
+        {
             return window.start;
         }
         if known.len() >= REMEMBERED {

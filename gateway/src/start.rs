@@ -134,18 +134,39 @@ impl Gateway {
         let workers = settings.workers();
         let listen = |address| listener::bind(address).map_err(|source| Error::Listen { address, source });
         let first = listen(settings.listen)?;
-        let local_addr = first.local_addr().map_err(|source| Error::Listen { address: settings.listen, source })?;
+        let local_addr = first.local_addr().map_err(|source| Error::Listen {
+            address: settings.listen,
+            source,
+        })?;
         let mut listeners = vec![first];
         for _ in 1..workers {
             listeners.push(listen(local_addr)?);
         }
         let tls = ClientTls::new(settings.extra_ca.as_deref()).map_err(Error::Tls)?;
         let origin = Instant::now();
-        let common = Common { origin, tls, registry: Arc::new(Registry::new(origin)), workers };
+        let common = Common {
+            origin,
+            tls,
+            registry: Arc::new(Registry::new(origin)),
+            workers,
+        };
         let (drain, watch) = Drain::new();
-        let mut running = Running { local_addr, drain, threads: Vec::with_capacity(workers) };
+        let mut running = Running {
+            local_addr,
+            drain,
+            threads: Vec::with_capacity(workers),
+        };
         for (number, listener) in listeners.into_iter().enumerate() {
-            let started = spawn(number, settings, parts, Socket { listener, watch: watch.clone() }, &common);
+            let started = spawn(
+                number,
+                settings,
+                parts,
+                Socket {
+                    listener,
+                    watch: watch.clone(),
+                },
+                &common,
+            );
             match started {
                 Ok(thread) => running.threads.push(thread),
                 Err(error) => {
@@ -173,7 +194,10 @@ impl Running {
     /// Waits for every worker to end after [`Running::drain`]; the answer is how many connections were cut. Blocks the
     /// calling thread. The journal's producers are closed in order by then.
     pub fn join(self) -> usize {
-        self.threads.into_iter().map(|thread| thread.join().unwrap_or_default()).sum()
+        self.threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_default())
+            .sum()
     }
 }
 
@@ -210,7 +234,10 @@ fn spawn(
     socket: Socket,
     common: &Common,
 ) -> Result<JoinHandle<usize>, Error> {
-    let writer = parts.journal.writer(u32::try_from(number).unwrap_or(u32::MAX)).map_err(Error::Journal)?;
+    let writer = parts
+        .journal
+        .writer(u32::try_from(number).unwrap_or(u32::MAX))
+        .map_err(Error::Journal)?;
     let seed = Seed {
         settings: settings.clone(),
         parts: parts.clone(),
@@ -235,7 +262,11 @@ fn spawn(
 }
 
 fn run(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             // Whoever started us is gone when this cannot be told.
@@ -248,7 +279,17 @@ fn run(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
 }
 
 async fn serve(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
-    let Seed { settings, parts, socket, writer, sheet, tls, registry, origin, workers } = seed;
+    let Seed {
+        settings,
+        parts,
+        socket,
+        writer,
+        sheet,
+        tls,
+        registry,
+        origin,
+        workers,
+    } = seed;
     let upstreams = Upstreams::new(registry, settings.pools);
     let worker = Rc::new(Worker {
         trusted_proxies: settings.trusted_proxies,
@@ -259,7 +300,11 @@ async fn serve(seed: Seed, ready: &mpsc::Sender<io::Result<()>>) -> usize {
         flights: crate::flight::Flights::default(),
         refusals: Refusals::new(u32::try_from(workers).unwrap_or(u32::MAX)),
         usage_calls: crate::usage_endpoint::Calls::default(),
-        forwarder: Forwarder { upstreams, tls, sheet: Arc::clone(&sheet) },
+        forwarder: Forwarder {
+            upstreams,
+            tls,
+            sheet: Arc::clone(&sheet),
+        },
         stamper: Stamper::new(parts.clock),
         periods: Periods::default(),
         chance: Chance::new(),

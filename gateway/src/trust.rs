@@ -41,7 +41,11 @@ impl FromStr for Cidr {
         let width: u32 = if v4 { 32 } else { 128 };
         let free = width.checked_sub(length.unwrap_or(width)).ok_or(ParseCidrError)?;
         let mask = u128::MAX.checked_shl(free).unwrap_or(0);
-        Ok(Self { address: address & mask, mask, v4 })
+        Ok(Self {
+            address: address & mask,
+            mask,
+            v4,
+        })
     }
 }
 
@@ -79,7 +83,10 @@ impl TrustedProxies {
         let mut proxies = Vec::new();
         if from_proxy {
             let values = headers.get_all("x-forwarded-for");
-            let hops = values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+            let hops = values
+                .iter()
+                .rev()
+                .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
             for hop in hops {
                 // What cannot be read ends what is known.
                 let Some(hop) = parse_hop(hop) else { break };
@@ -91,7 +98,11 @@ impl TrustedProxies {
             }
             proxies.reverse();
         }
-        Origin { client, proxies, proxied: from_proxy }
+        Origin {
+            client,
+            proxies,
+            proxied: from_proxy,
+        }
     }
 }
 
@@ -105,7 +116,12 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let address = text
         .parse::<IpAddr>()
         .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
-        .or_else(|_| text.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>().map(IpAddr::V6));
+        .or_else(|_| {
+            text.trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<Ipv6Addr>()
+                .map(IpAddr::V6)
+        });
     address.ok().map(plain)
 }
 
@@ -132,8 +148,14 @@ mod tests {
     #[test]
     fn the_walk_goes_from_the_right_to_the_first_untrusted_hop() {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"];
-        assert_eq!(origin(&trusted, "10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.2.3.4"]), "198.51.100.7");
-        assert_eq!(origin(&trusted, "10.0.0.1", &["1.1.1.1", "198.51.100.7:443"]), "198.51.100.7");
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.2.3.4"]),
+            "198.51.100.7"
+        );
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &["1.1.1.1", "198.51.100.7:443"]),
+            "198.51.100.7"
+        );
         assert_eq!(origin(&trusted, "2001:db8::1", &["[2a00::5]:80"]), "2a00::5");
         assert_eq!(origin(&trusted, "10.0.0.1", &["10.9.9.9"]), "10.9.9.9");
         assert_eq!(origin(&trusted, "10.0.0.1", &["1.1.1.1, junk"]), "10.0.0.1");
@@ -145,7 +167,12 @@ mod tests {
         for text in ["", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/8", "::/129", "a/8"] {
             assert!(text.parse::<Cidr>().is_err(), "{text}");
         }
-        assert!("0.0.0.0/0".parse::<Cidr>().unwrap().contains("9.9.9.9".parse().unwrap()));
+        assert!(
+            "0.0.0.0/0"
+                .parse::<Cidr>()
+                .unwrap()
+                .contains("9.9.9.9".parse().unwrap())
+        );
         assert!("::/0".parse::<Cidr>().unwrap().contains("::1".parse().unwrap()));
     }
 }

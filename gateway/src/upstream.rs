@@ -42,7 +42,11 @@ impl Target {
     ///
     /// # Errors
     /// Those of the last address tried; [`io::ErrorKind::TimedOut`] at the deadline.
-    pub(crate) async fn connect(self: &Rc<Self>, tls: &serving::tls::ClientTls, deadline: Instant) -> io::Result<Connection> {
+    pub(crate) async fn connect(
+        self: &Rc<Self>,
+        tls: &serving::tls::ClientTls,
+        deadline: Instant,
+    ) -> io::Result<Connection> {
         let opened = async {
             let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
             for address in self.resolve().await? {
@@ -56,12 +60,18 @@ impl Target {
             }
             Err(last)
         };
-        let stream = timeout_at(deadline, opened).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let stream = timeout_at(deadline, opened)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         Ok(Connection::new(stream))
     }
 
     async fn secure(&self, tls: &serving::tls::ClientTls, stream: TcpStream) -> io::Result<Stream> {
-        if self.endpoint.scheme == Scheme::Https { tls.connect(stream, &self.endpoint.host).await } else { Ok(stream.into()) }
+        if self.endpoint.scheme == Scheme::Https {
+            tls.connect(stream, &self.endpoint.host).await
+        } else {
+            Ok(stream.into())
+        }
     }
 
     async fn resolve(self: &Rc<Self>) -> io::Result<Vec<SocketAddr>> {
@@ -86,7 +96,9 @@ impl Target {
     }
 
     async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
-        let found: Vec<_> = tokio::net::lookup_host((&*self.endpoint.host, self.endpoint.port)).await?.collect();
+        let found: Vec<_> = tokio::net::lookup_host((&*self.endpoint.host, self.endpoint.port))
+            .await?
+            .collect();
         if !found.is_empty() {
             self.addresses.borrow_mut().clone_from(&found);
             self.resolved_at.set(Some(Instant::now()));
@@ -113,7 +125,11 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     pub(crate) fn new(registry: Arc<Registry>, settings: PoolSettings) -> Self {
-        Self { registry, settings: Rc::new(settings), known: RefCell::default() }
+        Self {
+            registry,
+            settings: Rc::new(settings),
+            known: RefCell::default(),
+        }
     }
 
     /// The upstream of this name with these targets. Targets that stay keep their connections.
@@ -123,8 +139,14 @@ impl Upstreams {
             return Rc::clone(same);
         }
         let shared = self.registry.upstream(name);
-        let targets = configured.iter().map(|target| self.target(target, &shared, before.as_deref())).collect();
-        let upstream = Rc::new(Upstream { configured: configured.into(), targets });
+        let targets = configured
+            .iter()
+            .map(|target| self.target(target, &shared, before.as_deref()))
+            .collect();
+        let upstream = Rc::new(Upstream {
+            configured: configured.into(),
+            targets,
+        });
         self.known.borrow_mut().insert(name, Rc::clone(&upstream));
         upstream
     }
@@ -135,7 +157,10 @@ impl Upstreams {
             (old.scheme, &old.host, old.port) == (target.scheme, &target.host, target.port)
         };
         let old = before.and_then(|upstream| upstream.targets.iter().find(is_same));
-        let pool = old.map_or_else(|| Pool::new(Rc::clone(&self.settings), Arc::clone(shared)), |old| Rc::clone(&old.pool));
+        let pool = old.map_or_else(
+            || Pool::new(Rc::clone(&self.settings), Arc::clone(shared)),
+            |old| Rc::clone(&old.pool),
+        );
         Rc::new(Target {
             weighted: Weighted::new(target.weight, self.registry.target(&target.host, target.port)),
             authority: crate::headers::value_of(&target.authority),
@@ -150,7 +175,10 @@ impl Upstreams {
     /// Closes connections that have outlived their use.
     pub(crate) fn tend(&self) {
         let known: Vec<_> = self.known.borrow().values().cloned().collect();
-        known.iter().flat_map(|upstream| &upstream.targets).for_each(|target| target.pool.tend());
+        known
+            .iter()
+            .flat_map(|upstream| &upstream.targets)
+            .for_each(|target| target.pool.tend());
     }
 }
 
@@ -171,7 +199,10 @@ mod tests {
 
     #[test]
     fn targets_that_stay_keep_their_connections() {
-        let upstreams = Upstreams::new(Arc::new(Registry::new(std::time::Instant::now())), PoolSettings::default());
+        let upstreams = Upstreams::new(
+            Arc::new(Registry::new(std::time::Instant::now())),
+            PoolSettings::default(),
+        );
         let name = (ApiId::from_bits(1), Mode::Live);
         let first = upstreams.get(name, &[target("a", 1), target("b", 1)]);
         let same = upstreams.get(name, &[target("a", 1), target("b", 1)]);

@@ -62,7 +62,10 @@ pub(crate) fn answer(worker: &Worker, request: &Request, path: &str, about: &mut
     }
     let pinned = key.pinned();
     let open = |one: &&std::sync::Arc<CompiledSubscription>| pinned.is_empty() || pinned.contains(&one.plan.product.id);
-    let times = Times { mono_ns: worker.mono_ns(), wall: now };
+    let times = Times {
+        mono_ns: worker.mono_ns(),
+        wall: now,
+    };
     let subscriptions: Vec<Value> = consumer
         .subscriptions
         .iter()
@@ -79,8 +82,12 @@ pub(crate) fn answer(worker: &Worker, request: &Request, path: &str, about: &mut
         "subscriptions": subscriptions,
     });
     let mut response = Response::new(Body::full(serde_json::to_vec(&document).unwrap_or_default()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
@@ -96,8 +103,13 @@ fn presented(snapshot: &Snapshot, request: &Request) -> Presented {
 
 fn describe(subscription: &CompiledSubscription, cell: &std::sync::Arc<Cell>, revision: u64, times: Times) -> Value {
     let plan = &subscription.plan;
-    let admission =
-        Admission { limits: &plan.limits, applies: &plan.all, cycle: &subscription.cycle, revision, weight: 1 };
+    let admission = Admission {
+        limits: &plan.limits,
+        applies: &plan.all,
+        cycle: &subscription.cycle,
+        revision,
+        weight: 1,
+    };
     let window = subscription.cycle.window(times.wall);
     let limits: Vec<Value> = cell.view(&admission, times).iter().map(limit).collect();
     json!({
@@ -129,5 +141,7 @@ fn limit(view: &LimitView) -> Value {
 
 /// A whole number where it is one, else an exact decimal in a string.
 fn amount(quantity: Quantity) -> Value {
-    quantity.whole_units().map_or_else(|| quantity.to_string().into(), Into::into)
+    quantity
+        .whole_units()
+        .map_or_else(|| quantity.to_string().into(), Into::into)
 }

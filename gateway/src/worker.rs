@@ -78,7 +78,12 @@ impl Worker {
 
     /// What is prepared for an operation.
     pub(crate) fn per_operation(&self, api: &Arc<CompiledApi>, operation: &Arc<str>) -> Rc<PerOperation> {
-        let known = self.prepared.borrow().get(&api.id).and_then(|operations| operations.get(operation)).cloned();
+        let known = self
+            .prepared
+            .borrow()
+            .get(&api.id)
+            .and_then(|operations| operations.get(operation))
+            .cloned();
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.api, api)) {
             return known;
         }
@@ -88,7 +93,10 @@ impl Worker {
             tally: self.sheet.operation(&api.name, operation),
         });
         let mut prepared = self.prepared.borrow_mut();
-        prepared.entry(api.id).or_default().insert(Arc::clone(operation), Rc::clone(&per));
+        prepared
+            .entry(api.id)
+            .or_default()
+            .insert(Arc::clone(operation), Rc::clone(&per));
         per
     }
 
@@ -128,9 +136,16 @@ impl Worker {
             let subject = &flight.subject;
             !identify::is_still_served(snapshot, subject.api.id, subject.caller.as_ref(), now)
         });
-        let stale = |per: &Rc<PerOperation>| !snapshot.routes().api(per.api.id).is_some_and(|api| Arc::ptr_eq(api, &per.api));
+        let stale = |per: &Rc<PerOperation>| {
+            !snapshot
+                .routes()
+                .api(per.api.id)
+                .is_some_and(|api| Arc::ptr_eq(api, &per.api))
+        };
         let mut prepared = self.prepared.borrow_mut();
-        prepared.values_mut().for_each(|operations| operations.retain(|_, per| !stale(per)));
+        prepared
+            .values_mut()
+            .for_each(|operations| operations.retain(|_, per| !stale(per)));
         drop(prepared);
         drop(reader);
         for flight in gone {

@@ -48,6 +48,9 @@ pub enum Error {
     /// The journal cannot be read.
     #[error("the usage journal cannot be read")]
     Source(#[from] usage_source::Error),
+    /// What was read may not survive a power loss, so it must not be counted yet.
+    #[error("the usage journal cannot be synced")]
+    Unsynced,
     /// A record that the ledger has counted is gone before analytics had it.
     #[error("records {first}.. of producer {producer} are gone before analytics had them")]
     Lost {
@@ -324,7 +327,18 @@ impl Pump {
         Ok(())
     }
 
+    /// Makes what was read durable. The ledger survives a power loss: had it counted records that do not, no fact would
+    /// ever stand behind its totals.
+    async fn secure(&self) -> Result<(), Error> {
+        let journal = Arc::clone(&self.journal);
+        match tokio::task::spawn_blocking(move || journal.sync()).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Error::Unsynced),
+        }
+    }
+
     async fn commit(&mut self, folded: Folded) -> Result<(), Error> {
+        self.secure().await?;
         let Some(commit) = self.store.commit_usage(&folded.ledger, self.clock.now()).await? else {
             tracing::warn!("another process counts the same producers; reading positions again");
             self.forget();

@@ -165,7 +165,12 @@ impl Portal {
             tokio::spawn(timeline(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),
         ];
-        Ok(Running { addr, publisher: app.publisher.clone(), stop, tasks })
+        Ok(Running {
+            addr,
+            publisher: app.publisher.clone(),
+            stop,
+            tasks,
+        })
     }
 }
 

@@ -121,7 +121,15 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     let (publisher, feed) = empty_feed(&master_key)?;
     let wake = Wake::default();
     let billing = start_billing(&base, metering.currency(), wake.clone());
-    let hooks = hooks(&base, metering.currency(), billing.handle(), Seen { feed: feed.clone(), node: config.node.clone() });
+    let hooks = hooks(
+        &base,
+        metering.currency(),
+        billing.handle(),
+        Seen {
+            feed: feed.clone(),
+            node: config.node.clone(),
+        },
+    );
     let portal = Portal::start(
         portal_settings(&config, portal_tls.as_ref(), environment),
         portal::Parts {
@@ -138,7 +146,12 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     health.set("snapshot", true);
     let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
     tasks.push(tokio::spawn(upkeep::sweep(counters, base.clock.clone())));
-    tasks.push(tokio::spawn(upkeep::purge(base.store.clone(), base.analytics.clone(), feed.clone(), base.clock.clone())));
+    tasks.push(tokio::spawn(upkeep::purge(
+        base.store.clone(),
+        base.analytics.clone(),
+        feed.clone(),
+        base.clock.clone(),
+    )));
     health.set("gateway", true);
     let certificates = [
         (gateway_tls, config.gateway_tls.clone()),
@@ -311,7 +324,10 @@ fn hooks(base: &Base, currency: Currency, billing: billing::Handle, seen: Seen) 
             async move {
                 let started = billing.start_due(at).await?;
                 let done = async move { Ok(started.done.await.map(drop)?) };
-                Ok(DueRun { id: started.id, done: Box::pin(done) })
+                Ok(DueRun {
+                    id: started.id,
+                    done: Box::pin(done),
+                })
             }
         }),
         gateways: Gateways::new(move |()| {

@@ -21,7 +21,13 @@ pub(super) async fn sweep(counters: Counters, clock: Clock) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let mono_ns = u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let (counters, times) = (counters.clone(), Times { mono_ns, wall: clock.now() });
+        let (counters, times) = (
+            counters.clone(),
+            Times {
+                mono_ns,
+                wall: clock.now(),
+            },
+        );
         let swept = tokio::task::spawn_blocking(move || counters.sweep(times)).await;
         tracing::debug!(cells = swept.unwrap_or_default(), "idle counters forgotten");
     }

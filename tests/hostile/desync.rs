@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serving::desync::{Case, Then, cases, mutations};
 
+use crate::support::chance::{Random, seed};
 use crate::support::raw::{Entry, RawUpstream, Seen};
 use crate::support::wire::Wire;
-use crate::support::{Random, seed};
 use crate::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -12,23 +12,41 @@ pub struct Api {
 
 impl Api {
     pub fn new(address: std::net::SocketAddr, token: &str) -> Self {
-        Self { address, token: token.to_owned() }
+        Self {
+            address,
+            token: token.to_owned(),
+        }
     }
 
     /// Sends JSON and returns the whole answer.
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let authorization = format!("Bearer {}", self.token);
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json"), ("Connection", "close")];
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/json"),
+            ("Connection", "close"),
+        ];
         let mut client = Client::new(self.address);
         client.timeout = std::time::Duration::from_secs(120);
-        client.send(method, &format!("/api/v1{path}"), &headers, &bytes).unwrap()
+        client
+            .send(method, &format!("/api/v1{path}"), &headers, &bytes)
+            .unwrap()
     }
 
     fn json(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let answer = self.call(method, path, body);
-        assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.text());
-        if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() }
+        assert!(
+            answer.status < 300,
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        if answer.body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&answer.body).unwrap()
+        }
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -69,10 +87,23 @@ impl Api {
         }
         let account = text(&self.post("/accounts", fields)["id"]);
         let consumer = text(&self.post("/consumers", json!({ "account_id": account, "name": name }))["id"]);
-        let subscription =
-            text(&self.post("/subscriptions", json!({ "consumer_id": consumer, "product": product, "plan": plan }))["id"]);
-        let credential = self.post(&format!("/consumers/{consumer}/credentials"), json!({ "type": "api_key" }));
-        Subscriber { account, consumer, subscription, credential: text(&credential["id"]), key: text(&credential["secret"]) }
+        let subscription = text(
+            &self.post(
+                "/subscriptions",
+                json!({ "consumer_id": consumer, "product": product, "plan": plan }),
+            )["id"],
+        );
+        let credential = self.post(
+            &format!("/consumers/{consumer}/credentials"),
+            json!({ "type": "api_key" }),
+        );
+        Subscriber {
+            account,
+            consumer,
+            subscription,
+            credential: text(&credential["id"]),
+            key: text(&credential["secret"]),
+        }
     }
 }
 
@@ -87,5 +118,8 @@ pub struct Subscriber {
 }
 
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {value}"))
+        .to_owned()
 }

@@ -2,10 +2,15 @@
 
 /// A number that a run of a test depends on; printed, so that the run can be repeated with `TOLLGATE_TEST_SEED`.
 pub fn seed() -> u64 {
-    let seed = std::env::var("TOLLGATE_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_nanos() as u64
-    });
+    let seed = std::env::var("TOLLGATE_TEST_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| {
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap();
+            now.as_nanos() as u64
+        });
     eprintln!("seed: TOLLGATE_TEST_SEED={seed}");
     seed
 }
@@ -29,5 +34,7 @@ impl Random {
 
 /// A whole number from the environment, for longer runs.
 pub fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+    std::env::var(name).ok().map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name} is not a number"))
+    })
 }

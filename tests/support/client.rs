@@ -14,7 +14,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -24,7 +27,13 @@ impl Answer {
     /// The last part of the problem's type.
     pub fn problem(&self) -> String {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        json["type"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
+        json["type"]
+            .as_str()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -37,7 +46,11 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None, timeout: Duration::from_secs(20) }
+        Self {
+            address,
+            connection: None,
+            timeout: Duration::from_secs(20),
+        }
     }
 
     /// Sends a GET and reads the whole answer.
@@ -53,7 +66,8 @@ impl Client {
         result
     }
 
-    fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    /// Opens the connection where there is none.
+    pub fn connect(&mut self) -> io::Result<()> {
         if self.connection.is_none() {
             let stream = TcpStream::connect_timeout(&self.address, self.timeout)?;
             stream.set_read_timeout(Some(self.timeout))?;
@@ -61,6 +75,11 @@ impl Client {
             stream.set_nodelay(true)?;
             self.connection = Some(BufReader::new(stream));
         }
+        Ok(())
+    }
+
+    fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+        self.connect()?;
         let connection = self.connection.as_mut().unwrap();
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.address);
         for (name, value) in headers {
@@ -74,7 +93,10 @@ impl Client {
         bytes.extend_from_slice(body);
         connection.get_mut().write_all(&bytes)?;
         let answer = read_answer(connection, method)?;
-        if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+        if answer
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        {
             self.connection = None;
         }
         Ok(answer)
@@ -96,7 +118,11 @@ fn bad(what: &str) -> io::Error {
 
 fn read_answer(reader: &mut BufReader<TcpStream>, method: &str) -> io::Result<Answer> {
     let first = line(reader)?;
-    let status = first.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or_else(|| bad(&first))?;
+    let status = first
+        .split(' ')
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| bad(&first))?;
     let mut headers = Vec::new();
     loop {
         let line = line(reader)?;
@@ -106,14 +132,19 @@ fn read_answer(reader: &mut BufReader<TcpStream>, method: &str) -> io::Result<An
         let (name, value) = line.split_once(':').ok_or_else(|| bad(&line))?;
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut answer = Answer { status, headers, body: Vec::new() };
+    let mut answer = Answer {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     if method == "HEAD" || status == 204 || status == 304 {
         return Ok(answer);
     }
     if answer.header("transfer-encoding").is_some() {
         loop {
             let size = line(reader)?;
-            let size = usize::from_str_radix(size.split(';').next().unwrap_or_default(), 16).map_err(|_| bad("chunk"))?;
+            let size =
+                usize::from_str_radix(size.split(';').next().unwrap_or_default(), 16).map_err(|_| bad("chunk"))?;
             let mut chunk = vec![0; size + 2];
             reader.read_exact(&mut chunk)?;
             if size == 0 {
@@ -123,7 +154,11 @@ fn read_answer(reader: &mut BufReader<TcpStream>, method: &str) -> io::Result<An
             answer.body.extend(chunk);
         }
     }
-    let length = answer.header("content-length").ok_or_else(|| bad("no length"))?.parse().map_err(|_| bad("length"))?;
+    let length = answer
+        .header("content-length")
+        .ok_or_else(|| bad("no length"))?
+        .parse()
+        .map_err(|_| bad("length"))?;
     answer.body = vec![0; length];
     reader.read_exact(&mut answer.body)?;
     Ok(answer)

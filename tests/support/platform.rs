@@ -44,7 +44,10 @@ impl Settings {
     }
 
     pub fn start(self) -> Platform {
-        let mut platform = Platform { child: None, settings: self };
+        let mut platform = Platform {
+            child: None,
+            settings: self,
+        };
         platform.restart();
         platform
     }
@@ -116,7 +119,9 @@ impl Platform {
     pub fn is_ready(&self) -> bool {
         let mut client = Client::new(self.ops());
         client.timeout = Duration::from_secs(2);
-        client.get("/readyz", &[("Connection", "close")]).is_ok_and(|answer| answer.status == 200)
+        client
+            .get("/readyz", &[("Connection", "close")])
+            .is_ok_and(|answer| answer.status == 200)
     }
 
     pub fn wait_ready(&mut self) {
@@ -144,9 +149,42 @@ impl Platform {
 
     /// SIGTERM, then waits for the end.
     pub fn stop(&mut self) -> std::process::ExitStatus {
-        let mut child = self.child.take().unwrap();
-        Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        child.wait().unwrap()
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends a signal and does not wait.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success(), "{name} could not be sent");
+    }
+
+    /// Waits until the process has ended.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
+    }
+
+    /// Whether the process runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// The sum of a metric over its labels; 0 when it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let answer = Client::new(self.ops())
+            .get("/metrics", &[("Connection", "close")])
+            .unwrap();
+        let text = answer.text();
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            matches!(rest.as_bytes().first(), Some(b'{' | b' ')).then(|| rest.rsplit(' ').next())?
+        });
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 }
 

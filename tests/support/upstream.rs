@@ -42,19 +42,34 @@ impl Upstream {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines.find_map(|line| line.unwrap().split("upstream at ").nth(1).map(str::to_owned)).unwrap();
+        let url = lines
+            .find_map(|line| line.unwrap().split("upstream at ").nth(1).map(str::to_owned))
+            .unwrap();
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url, log }
     }
 
     /// The ids of the requests that it served, in order; a request without an id is `-`.
     pub fn served(&self) -> Vec<String> {
-        std::fs::read_to_string(&self.log).unwrap().lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        std::fs::read_to_string(&self.log)
+            .unwrap()
+            .lines()
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The file that it writes them to.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
     }
 
     /// Whole lines of the log: id, method and target as received.
     pub fn log(&self) -> Vec<String> {
-        std::fs::read_to_string(&self.log).unwrap().lines().map(str::to_owned).collect()
+        std::fs::read_to_string(&self.log)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -69,11 +84,17 @@ impl Drop for Upstream {
 pub fn run_if_asked() {
     let Ok(path) = std::env::var(LOG) else { return };
     let log = OpenOptions::new().append(true).open(path).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("upstream at http://{}", listener.local_addr().unwrap());
-        let app = axum::Router::new().fallback(answer).with_state(Arc::new(Mutex::new(log)));
+        let app = axum::Router::new()
+            .fallback(answer)
+            .with_state(Arc::new(Mutex::new(log)));
         axum::serve(listener, app).await.unwrap();
     });
 }
@@ -85,9 +106,16 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("-").to_owned();
+    let id = headers
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or("-")
+        .to_owned();
     // One write on a file opened for appending: it is there, whole, before the answer begins.
-    log.lock().unwrap().write_all(format!("{id} {method} {uri}\n").as_bytes()).unwrap();
+    log.lock()
+        .unwrap()
+        .write_all(format!("{id} {method} {uri}\n").as_bytes())
+        .unwrap();
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
     if let Some(delay) = number("delay") {
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -99,7 +127,9 @@ async fn answer(
     if let Some(tokens) = number("tokens") {
         response.headers_mut().insert("x-tokens", HeaderValue::from(tokens));
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -117,8 +147,15 @@ fn content(method: &Method, body: &Bytes, number: &dyn Fn(&str) -> Option<u64>) 
                 return None;
             }
             tokio::time::sleep(gap).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from(format!("piece {sent}\n"))), sent + 1))
+            Some((
+                Ok::<_, std::io::Error>(Bytes::from(format!("piece {sent}\n"))),
+                sent + 1,
+            ))
         }));
     }
-    if *method == Method::POST { Body::from(format!(r#"{{"received":{}}}"#, body.len())) } else { Body::from("{}") }
+    if *method == Method::POST {
+        Body::from(format!(r#"{{"received":{}}}"#, body.len()))
+    } else {
+        Body::from("{}")
+    }
 }

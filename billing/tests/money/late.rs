@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::world::{Customer, World, calls};
+use crate::world::{Customer, World, at, calls, order};
 
 async fn billed_in_march(entry: Json, used: u64) -> (World, Customer) {
     billed_in(World::new().await, entry, used).await
@@ -123,4 +123,34 @@ async fn the_last_late_calls_of_a_subscription_that_is_over_get_an_invoice_of_th
     world.uses(customer, "2026-03-31T00:00:00Z", &[calls(2)]).await;
     world.run("2026-04-02T00:00:00Z").await;
     assert_eq!(world.amounts(customer).await, [300, 200]);
+}
+
+#[tokio::test]
+async fn a_lower_price_waits_while_what_it_lowers_is_a_draft() {
+    let world = World::new().await;
+    let entry =
+        json!({ "meter": "requests", "model": "volume", "tiers": [{ "up_to": 15, "unit": "10" }, { "unit": "5" }] });
+    let plan = world
+        .plan(json!({ "currency": "USD", "usage": [entry] }), json!([]))
+        .await;
+    let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
+    world.uses(customer, "2026-03-15T12:00:00Z", &[calls(15)]).await;
+    let bill = world.store.account_bill(customer.account).await.unwrap().unwrap();
+    let draft = store::billing::BillOrder {
+        finalize: false,
+        ..order(at("2026-04-01T00:00:00Z"))
+    };
+    let made = world.store.bill_account(&bill, &draft).await.unwrap().invoices;
+    world.uses(customer, "2026-03-20T00:00:00Z", &[calls(1)]).await;
+    world.run("2026-04-02T00:00:00Z").await;
+    assert_eq!(world.charged(customer).await, 15_000);
+    let now = order(at("2026-04-03T00:00:00Z"));
+    world
+        .store
+        .finalize_invoice(store::Scope::All, made[0], &now)
+        .await
+        .unwrap();
+    world.run("2026-04-03T00:00:00Z").await;
+    assert_eq!(world.charged(customer).await, 8_000);
+    world.books_balance(customer).await;
 }

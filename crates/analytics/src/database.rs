@@ -26,8 +26,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // The ledger keeps what is not marked done, so a batch lost with the power is inserted again.
-        .synchronous(SqliteSynchronous::Normal)
+        // A batch is marked done, and its records are freed, as soon as it is committed here: that must survive.
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))
         .pragma("cache_size", "-8000")

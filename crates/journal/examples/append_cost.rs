@@ -14,12 +14,17 @@ const PAYLOAD: [u8; 160] = [7; 160];
 const RECORDS: u32 = 1_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dir = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("journal-append-cost"), PathBuf::from);
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(|| std::env::temp_dir().join("journal-append-cost"), PathBuf::from);
     let journal = Journal::open(Settings::new(&dir, Arc::new(|| 0))?)?;
     let mut writer = journal.writer(0)?;
     let singly = measure(&journal, &mut writer, 1)?;
     let together = measure(&journal, &mut writer, 16)?;
-    println!("one by one {singly:?} a record, sixteen together {together:?} a record (160 bytes, {})", dir.display());
+    println!(
+        "one by one {singly:?} a record, sixteen together {together:?} a record (160 bytes, {})",
+        dir.display()
+    );
     writer.close()?;
     journal.close()?;
     std::fs::remove_dir_all(&dir)?;

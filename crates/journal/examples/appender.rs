@@ -40,12 +40,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn append(writer: &mut Writer, seq: u64) -> Result<(), Box<dyn Error>> {
-    let payload = format!("record {seq} of {} {}", writer.producer(), "x".repeat(usize::try_from(seq % 200)?));
+    let payload = format!(
+        "record {seq} of {} {}",
+        writer.producer(),
+        "x".repeat(usize::try_from(seq % 200)?)
+    );
     loop {
         match writer.reserve(payload.len()) {
             Ok(ticket) => {
                 let appended = writer.append(ticket, payload.as_bytes())?;
-                return if appended.seq == seq { Ok(()) } else { Err("wrong number".into()) };
+                return if appended.seq == seq {
+                    Ok(())
+                } else {
+                    Err("wrong number".into())
+                };
             }
             Err(Full::Preparing) => thread::sleep(Duration::from_millis(1)),
             Err(full) => return Err(full.into()),

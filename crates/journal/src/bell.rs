@@ -48,14 +48,22 @@ impl Bell {
             if left.is_zero() {
                 return false;
             }
-            state = self.rung.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .rung
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         true
     }
 
     /// Calls `callback` at each ring, on the thread that appended: it must only wake somebody.
     pub fn on_ring(&self, callback: impl Fn() + Send + Sync + 'static) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).callbacks.push(Arc::new(callback));
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .callbacks
+            .push(Arc::new(callback));
     }
 
     /// Called after something became visible to readers.

@@ -106,24 +106,46 @@ impl Disk {
     /// Makes an empty file that only this user can read; fails when the name is taken.
     pub(crate) fn create(&self, path: &Path) -> io::Result<DiskFile> {
         self.ask(Op::Create(path))?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(DiskFile { file, path: path.to_owned() })
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(DiskFile {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Opens an existing file for reading and writing.
-    #[expect(clippy::unused_self, reason = "opening belongs to the disk and changes nothing on it")]
+    #[expect(
+        clippy::unused_self,
+        reason = "opening belongs to the disk and changes nothing on it"
+    )]
     pub(crate) fn open(&self, path: &Path) -> io::Result<DiskFile> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(DiskFile { file, path: path.to_owned() })
+        Ok(DiskFile {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     pub(crate) fn write_at(&self, to: &DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.ask(Op::Write { file: &to.file, path: &to.path, bytes, offset })?;
+        self.ask(Op::Write {
+            file: &to.file,
+            path: &to.path,
+            bytes,
+            offset,
+        })?;
         to.file.write_all_at(bytes, offset)
     }
 
     pub(crate) fn sync_data(&self, what: &DiskFile) -> io::Result<()> {
-        self.ask(Op::SyncData { file: &what.file, path: &what.path })?;
+        self.ask(Op::SyncData {
+            file: &what.file,
+            path: &what.path,
+        })?;
         what.file.sync_data()
     }
 

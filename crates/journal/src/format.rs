@@ -82,7 +82,10 @@ impl Header {
             first_seq: u64::from_le_bytes(part(bytes, 40)?),
             boot: BootId::from_bytes(part(bytes, 48)?),
             created_ms: i64::from_le_bytes(part(bytes, 64)?),
-            synced: Synced { ms: i64::from_le_bytes(part(bytes, 72)?), seq: u64::from_le_bytes(part(bytes, 80)?) },
+            synced: Synced {
+                ms: i64::from_le_bytes(part(bytes, 72)?),
+                seq: u64::from_le_bytes(part(bytes, 80)?),
+            },
             worker: u32::from_le_bytes(part(bytes, 88)?),
             node: String::from_utf8_lossy(&bytes[NODE_AT..NODE_AT + node_len]).into_owned(),
         })
@@ -114,7 +117,10 @@ pub(crate) fn decode_note(seed: u32, bytes: &[u8]) -> Option<Synced> {
     if !intact {
         return None;
     }
-    Some(Synced { ms: i64::from_le_bytes(part(bytes, 4)?), seq: u64::from_le_bytes(part(bytes, 12)?) })
+    Some(Synced {
+        ms: i64::from_le_bytes(part(bytes, 4)?),
+        seq: u64::from_le_bytes(part(bytes, 12)?),
+    })
 }
 
 /// What a record is.

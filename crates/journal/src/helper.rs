@@ -21,10 +21,13 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) fn run_prepare(shared: &Shared) {
     while !shared.stopped() {
         let lanes = shared.lanes().clone();
-        let all_ready = lanes.iter().filter(|lane| lane.ended().is_none()).fold(true, |all, lane| {
-            let ready = fill(shared, lane);
-            all && ready
-        });
+        let all_ready = lanes
+            .iter()
+            .filter(|lane| lane.ended().is_none())
+            .fold(true, |all, lane| {
+                let ready = fill(shared, lane);
+                all && ready
+            });
         shared.prepare_pace.sleep(if all_ready { IDLE } else { RETRY });
     }
 }
@@ -64,9 +67,14 @@ fn take_spare(shared: &Shared, lane: &Lane) -> Option<Ready> {
         let path = lane.segment_path(number);
         let taken = shared.disk.rename(&spare, &path).and_then(|()| shared.disk.open(&path));
         if let Ok(file) = taken {
-            return Some(Ready { number, file: Arc::new(file) });
+            return Some(Ready {
+                number,
+                file: Arc::new(file),
+            });
         }
-        shared.total_bytes.fetch_sub(shared.settings.segment_bytes, Ordering::Relaxed);
+        shared
+            .total_bytes
+            .fetch_sub(shared.settings.segment_bytes, Ordering::Relaxed);
     }
 }
 
@@ -79,7 +87,10 @@ fn create(shared: &Shared, lane: &Lane) -> Result<Ready, Full> {
     let made = shared.disk.create_zeroed(&lane.segment_path(number), bytes);
     let file = made.map_err(|error| Full::Disk(error.kind()))?;
     shared.total_bytes.fetch_add(bytes, Ordering::Relaxed);
-    Ok(Ready { number, file: Arc::new(file) })
+    Ok(Ready {
+        number,
+        file: Arc::new(file),
+    })
 }
 
 pub(crate) fn run_sync(shared: &Shared) {

@@ -90,7 +90,9 @@ impl BootId {
         {
             return Ok(Self(id));
         }
-        let session = Command::new("/usr/sbin/sysctl").args(["-n", "kern.bootsessionuuid"]).output();
+        let session = Command::new("/usr/sbin/sysctl")
+            .args(["-n", "kern.bootsessionuuid"])
+            .output();
         if let Some(id) = session
             .ok()
             .and_then(|output| String::from_utf8(output.stdout).ok())
@@ -130,7 +132,12 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_producer_ids() {
-        for text in ["", "12", "gone-00112233445566778899aabbccdd", "00112233445566778899aabbccddeegg"] {
+        for text in [
+            "",
+            "12",
+            "gone-00112233445566778899aabbccdd",
+            "00112233445566778899aabbccddeegg",
+        ] {
             assert_eq!(text.parse::<ProducerId>(), Err(NotAProducerId), "{text}");
         }
     }

@@ -5,10 +5,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::Ordering,
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
@@ -20,8 +17,7 @@ use crate::{
     recover::{self, Circumstances},
     segments,
     shared::Shared,
-    status,
-    writer,
+    status, writer,
 };
 
 const SPARE: &str = "spare-";
@@ -46,7 +42,10 @@ impl Journal {
         let dir = settings.dir.clone();
         fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
         let lock = instance::lock(&dir)?;
-        let circumstances = Circumstances { boot: settings.boot, copied: instance::is_copy(&dir) };
+        let circumstances = Circumstances {
+            boot: settings.boot,
+            copied: instance::is_copy(&dir),
+        };
         let past = recover::find(&dir, circumstances)?;
         let shared = Arc::new(Shared::new(settings, past));
         for past in shared.past().values_mut() {
@@ -58,8 +57,12 @@ impl Journal {
         for tail in &recovered {
             tracing::info!(producer = %tail.producer, next_seq = tail.next_seq, gap = ?tail.gap, "journal tail recovered");
         }
-        let journal =
-            Self { shared, recovered, threads: Mutex::default(), lock: Mutex::new(Some(lock)) };
+        let journal = Self {
+            shared,
+            recovered,
+            threads: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+        };
         journal.start("journal-prepare", helper::run_prepare)?;
         journal.start("journal-sync", helper::run_sync)?;
         Ok(journal)
@@ -94,7 +97,9 @@ impl Journal {
         let id = ProducerId::fresh().map_err(Error::io("draw a producer id for", &dir))?;
         let lane = Arc::new(Lane::new(id, worker, dir.join(id.to_string()), self.shared.now_ms()));
         let file = self.make_first(&lane).map_err(Error::io("make a producer in", &dir))?;
-        self.shared.total_bytes.fetch_add(self.shared.settings.segment_bytes, Ordering::Relaxed);
+        self.shared
+            .total_bytes
+            .fetch_add(self.shared.settings.segment_bytes, Ordering::Relaxed);
         lane.watch(&file);
         self.shared.lanes().push(Arc::clone(&lane));
         self.shared.prepare_pace.poke();
@@ -108,14 +113,16 @@ impl Journal {
         let root = &self.shared.settings.dir;
         let draft = root.join(format!("{NEW}{}", lane.id));
         disk.make_dir(&draft)?;
-        let made = disk.create_zeroed(&segments::path(&draft, 0), self.shared.settings.segment_bytes).and_then(|file| {
-            disk.write_at(&file, &writer::header(&self.shared, lane, 0, 0).encode(), 0)?;
-            disk.sync_data(&file)?;
-            disk.sync_dir(&draft)?;
-            disk.rename(&draft, &lane.dir)?;
-            disk.sync_dir(root)?;
-            disk.open(&lane.segment_path(0))
-        });
+        let made = disk
+            .create_zeroed(&segments::path(&draft, 0), self.shared.settings.segment_bytes)
+            .and_then(|file| {
+                disk.write_at(&file, &writer::header(&self.shared, lane, 0, 0).encode(), 0)?;
+                disk.sync_data(&file)?;
+                disk.sync_dir(&draft)?;
+                disk.rename(&draft, &lane.dir)?;
+                disk.sync_dir(root)?;
+                disk.open(&lane.segment_path(0))
+            });
         if made.is_err() {
             // What cannot be removed now is removed by the next recovery.
             let _left_over = fs::remove_dir_all(&draft);
@@ -137,13 +144,28 @@ impl Journal {
     /// record whose append returned before the call.
     pub fn positions(&self) -> Vec<Position> {
         let producers = self.producers().into_iter();
-        producers.map(|producer| Position { producer: producer.producer, next_seq: producer.next_seq }).collect()
+        producers
+            .map(|producer| Position {
+                producer: producer.producer,
+                next_seq: producer.next_seq,
+            })
+            .collect()
     }
 
     /// Every producer that is not freed yet.
     pub fn producers(&self) -> Vec<Producer> {
-        let mut all: Vec<Producer> = self.shared.past().values().map(|past| status::of_past(&past.tail)).collect();
-        all.extend(self.shared.lanes().iter().map(|lane| status::of_lane(lane, &self.shared.settings.node)));
+        let mut all: Vec<Producer> = self
+            .shared
+            .past()
+            .values()
+            .map(|past| status::of_past(&past.tail))
+            .collect();
+        all.extend(
+            self.shared
+                .lanes()
+                .iter()
+                .map(|lane| status::of_lane(lane, &self.shared.settings.node)),
+        );
         all
     }
 
@@ -151,11 +173,17 @@ impl Journal {
     /// end, the producer vanishes; note its gap before. Call it when nobody will read below `next` again.
     /// Returns how many segments were freed. Unknown producers are no error: they vanished already.
     pub fn free_below(&self, producer: ProducerId, next: u64) -> Result<usize, Error> {
-        let known = self.free_of_lane(producer, next).or_else(|| self.free_of_past(producer, next));
+        let known = self
+            .free_of_lane(producer, next)
+            .or_else(|| self.free_of_past(producer, next));
         let Some((dir, numbers, vanish)) = known else {
             return Ok(0);
         };
-        let freed = if vanish { self.vanish(producer, &dir)? } else { self.release(&dir, &numbers, next)? };
+        let freed = if vanish {
+            self.vanish(producer, &dir)?
+        } else {
+            self.release(&dir, &numbers, next)?
+        };
         if freed > 0 {
             self.shared.prepare_pace.poke();
         }
@@ -218,7 +246,10 @@ impl Journal {
         if bytes == self.shared.settings.segment_bytes && spares.len() < self.shared.lanes().len().max(1) {
             let number = self.shared.spare_number.fetch_add(1, Ordering::Relaxed);
             let spare = self.shared.settings.dir.join(format!("{SPARE}{number}"));
-            self.shared.disk.rename(path, &spare).map_err(Error::io("rename", path))?;
+            self.shared
+                .disk
+                .rename(path, &spare)
+                .map_err(Error::io("rename", path))?;
             spares.push(spare);
             return Ok(());
         }
@@ -261,7 +292,9 @@ impl Journal {
         if synced {
             return Ok(());
         }
-        Err(Error::io("sync", &self.shared.settings.dir)(io::Error::other("the last sync failed")))
+        Err(Error::io("sync", &self.shared.settings.dir)(io::Error::other(
+            "the last sync failed",
+        )))
     }
 
     fn drop_prepared(&self) -> Result<(), Error> {
@@ -272,7 +305,9 @@ impl Journal {
         unused.append(&mut self.shared.spares());
         for path in unused {
             self.shared.disk.remove(&path).map_err(Error::io("remove", &path))?;
-            self.shared.total_bytes.fetch_sub(self.shared.settings.segment_bytes, Ordering::Relaxed);
+            self.shared
+                .total_bytes
+                .fetch_sub(self.shared.settings.segment_bytes, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -301,7 +336,9 @@ impl Drop for Journal {
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -317,7 +354,11 @@ fn tidy(shared: &Shared) -> io::Result<()> {
     let mut bytes = 0;
     for entry in fs::read_dir(&shared.settings.dir)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         if name.starts_with(NEW) || name.starts_with(GONE) {
             fs::remove_dir_all(&path)?;
         } else if name.starts_with(SPARE) {

@@ -82,7 +82,10 @@ impl Lane {
             notes: AtomicU64::new(0),
             next_number: AtomicU64::new(1),
             ready: Mutex::default(),
-            marks: Mutex::new(VecDeque::from([Mark { number: 0, first_seq: 0 }])),
+            marks: Mutex::new(VecDeque::from([Mark {
+                number: 0,
+                first_seq: 0,
+            }])),
             unsynced: Mutex::default(),
             synced: Mutex::new(Synced { ms: created_ms, seq: 0 }),
             blocked: Mutex::default(),
@@ -118,7 +121,10 @@ impl Lane {
 
     /// Registers a segment that is about to get its header: from now on it is synced and can be freed.
     pub(crate) fn activate(&self, ready: &Ready, first_seq: u64) {
-        held(&self.marks).push_back(Mark { number: ready.number, first_seq });
+        held(&self.marks).push_back(Mark {
+            number: ready.number,
+            first_seq,
+        });
         held(&self.unsynced).push(Arc::clone(&ready.file));
     }
 

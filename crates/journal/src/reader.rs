@@ -48,7 +48,9 @@ impl Batch {
     /// The records in order: sequence number and payload.
     pub fn records(&self) -> impl ExactSizeIterator<Item = (u64, &[u8])> {
         let payloads = self.payloads.iter().map(|range| &self.bytes[range.clone()]);
-        payloads.enumerate().map(|(at, payload)| (self.first_seq + at as u64, payload))
+        payloads
+            .enumerate()
+            .map(|(at, payload)| (self.first_seq + at as u64, payload))
     }
 }
 
@@ -68,11 +70,19 @@ pub struct Reader {
 impl Reader {
     /// A reader of a folder that another process may be writing.
     pub fn open(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), shared: None, cursors: HashMap::new() }
+        Self {
+            dir: dir.into(),
+            shared: None,
+            cursors: HashMap::new(),
+        }
     }
 
     pub(crate) fn with(dir: PathBuf, shared: Arc<Shared>) -> Self {
-        Self { dir, shared: Some(shared), cursors: HashMap::new() }
+        Self {
+            dir,
+            shared: Some(shared),
+            cursors: HashMap::new(),
+        }
     }
 
     /// The records of a producer from number `seq` on, about `max_bytes` of them (at least one record);
@@ -97,7 +107,13 @@ impl Reader {
         let Some(cursor) = cursor else {
             return Ok(None);
         };
-        let mut pass = Pass { dir: &dir, producer, wanted: seq, end, max_bytes };
+        let mut pass = Pass {
+            dir: &dir,
+            producer,
+            wanted: seq,
+            end,
+            max_bytes,
+        };
         let (cursor, batch) = pass.run(cursor)?;
         self.cursors.insert(producer, cursor);
         Ok(batch)
@@ -203,13 +219,21 @@ impl Pass<'_> {
         })
         .map_err(Error::io("read", &segments::path(self.dir, cursor.number)))?;
         let first_seq = cursor.place.seq - payloads.len() as u64;
-        let batch = Batch { producer: self.producer, first_seq, bytes, payloads };
+        let batch = Batch {
+            producer: self.producer,
+            first_seq,
+            bytes,
+            payloads,
+        };
         Ok((stop, Some(batch).filter(|batch| batch.len() > 0)))
     }
 
     /// The next segment that has a header.
     fn following(&self, number: u64) -> Result<Option<Cursor>, Error> {
-        for number in list(self.dir, self.producer)?.into_iter().filter(|other| *other > number) {
+        for number in list(self.dir, self.producer)?
+            .into_iter()
+            .filter(|other| *other > number)
+        {
             if let Some((file, header)) = open_segment(self.dir, self.producer, number)? {
                 let place = Place::start(seed(self.producer, number), header.first_seq);
                 return Ok(Some(Cursor { number, file, place }));
@@ -223,7 +247,11 @@ impl Pass<'_> {
         let freed = !segments::path(self.dir, cursor.number).exists();
         match resume {
             Some(first) if freed => Error::Missing { producer, first },
-            _ => Error::Damaged { producer, from: cursor.place.seq, resume },
+            _ => Error::Damaged {
+                producer,
+                from: cursor.place.seq,
+                resume,
+            },
         }
     }
 }

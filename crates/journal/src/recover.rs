@@ -94,7 +94,10 @@ pub(crate) struct Circumstances {
 /// Looks at a journal folder without changing anything, for tools and tests; [`crate::Journal::open`] passes the same
 /// verdicts and keeps them. `boot` is the kernel's boot that the caller runs in.
 pub fn recover(dir: &Path, boot: BootId) -> Result<Vec<ProducerTail>, Error> {
-    let circumstances = Circumstances { boot, copied: instance::is_copy(dir) };
+    let circumstances = Circumstances {
+        boot,
+        copied: instance::is_copy(dir),
+    };
     Ok(find(dir, circumstances)?.into_values().map(|past| past.tail).collect())
 }
 
@@ -102,7 +105,10 @@ pub(crate) fn find(dir: &Path, circumstances: Circumstances) -> Result<BTreeMap<
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
         let path = entry.map_err(Error::io("list", dir))?.path();
-        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let id = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse().ok());
         if let Some(id) = id {
             let past = inspect(&path, id, circumstances).map_err(Error::io("recover", &path))?;
             found.insert(id, past);
@@ -150,7 +156,12 @@ fn inspect(dir: &Path, id: ProducerId, circumstances: Circumstances) -> io::Resu
         gap,
     };
     let undecided = verdict.is_none() && !(walk.closed && gap.is_none());
-    Ok(Past { tail, dir: dir.to_owned(), marks: walk.marks, undecided })
+    Ok(Past {
+        tail,
+        dir: dir.to_owned(),
+        marks: walk.marks,
+        undecided,
+    })
 }
 
 /// The segments with a valid header that were not freed.
@@ -169,19 +180,27 @@ fn in_use(dir: &Path, id: ProducerId, walk: &mut Walk) -> io::Result<Vec<(u64, F
     found.drain(..start.unwrap_or(0));
     // Without a readable position whatever comes first has to be taken for the front.
     walk.freed = freed.unwrap_or(0);
-    walk.next_seq = freed.or_else(|| found.first().map(|(_, _, header)| header.first_seq)).unwrap_or(0);
+    walk.next_seq = freed
+        .or_else(|| found.first().map(|(_, _, header)| header.first_seq))
+        .unwrap_or(0);
     Ok(found)
 }
 
 fn walk(dir: &Path, id: ProducerId) -> io::Result<Walk> {
-    let mut walk = Walk { synced: Synced { ms: i64::MIN, seq: 0 }, ..Walk::default() };
+    let mut walk = Walk {
+        synced: Synced { ms: i64::MIN, seq: 0 },
+        ..Walk::default()
+    };
     for (number, file, header) in in_use(dir, id, &mut walk)? {
         walk.torn_off = walk.torn_off || header.first_seq > walk.next_seq;
         if !walk.torn_off && !walk.closed {
             let mut place = Place::start(seed(id, number), header.first_seq);
             walk.closed = run_through(&file, &mut place)? == Stop::Closed;
             walk.next_seq = walk.next_seq.max(place.seq);
-            walk.marks.push_back(Mark { number, first_seq: header.first_seq });
+            walk.marks.push_back(Mark {
+                number,
+                first_seq: header.first_seq,
+            });
             walk.last_created_ms = header.created_ms;
         }
         walk.boot = Some(header.boot);
@@ -237,7 +256,14 @@ fn judge(walk: &Walk, circumstances: Circumstances) -> (Ending, Option<Gap>) {
     } else {
         (GapKind::PowerLoss, walk.synced.ms.max(walk.last_created_ms))
     };
-    (Ending::Interrupted, Some(Gap { kind, from_seq: walk.next_seq, since_ms }))
+    (
+        Ending::Interrupted,
+        Some(Gap {
+            kind,
+            from_seq: walk.next_seq,
+            since_ms,
+        }),
+    )
 }
 
 /// Keeps the verdict over an unclean end: the records it counts are synced first, so that it stays true.
@@ -246,7 +272,9 @@ pub(crate) fn decide(past: &mut Past, disk: &Disk) -> Result<(), Error> {
         return Ok(());
     }
     let path = past.dir.join(VERDICT);
-    sync_segments(past, disk).and_then(|()| disk.replace(&path, &verdict(&past.tail))).map_err(Error::io("write", &path))?;
+    sync_segments(past, disk)
+        .and_then(|()| disk.replace(&path, &verdict(&past.tail)))
+        .map_err(Error::io("write", &path))?;
     past.undecided = false;
     Ok(())
 }
@@ -293,6 +321,18 @@ fn read_verdict(dir: &Path) -> Option<(Ending, Option<Gap>, u64)> {
         3 => Some(GapKind::Damaged),
         _ => None,
     };
-    let ending = if bytes[24] == 0 { Ending::Orderly } else { Ending::Interrupted };
-    Some((ending, kind.map(|kind| Gap { kind, from_seq: next_seq, since_ms }), next_seq))
+    let ending = if bytes[24] == 0 {
+        Ending::Orderly
+    } else {
+        Ending::Interrupted
+    };
+    Some((
+        ending,
+        kind.map(|kind| Gap {
+            kind,
+            from_seq: next_seq,
+            since_ms,
+        }),
+        next_seq,
+    ))
 }

@@ -17,7 +17,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) const fn start(seed: u32, seq: u64) -> Self {
-        Self { seed, seq, offset: DATA_START }
+        Self {
+            seed,
+            seq,
+            offset: DATA_START,
+        }
     }
 }
 

@@ -64,7 +64,10 @@ pub(crate) fn write_freed(dir: &Path, disk: &Disk, next: u64) -> io::Result<()> 
 /// The freed position: 0 when nothing was freed, `None` when it cannot be read.
 pub(crate) fn read_freed(dir: &Path) -> Option<u64> {
     let read = fs::read(dir.join(FREED));
-    if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+    if read
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
         return Some(0);
     }
     let bytes: [u8; 12] = read.ok()?.try_into().ok()?;
@@ -88,7 +91,9 @@ mod tests {
     #[test]
     fn a_segment_is_freed_only_when_the_next_one_starts_at_or_below_the_position() {
         let marks = |list: &[(u64, u64)]| -> VecDeque<Mark> {
-            list.iter().map(|&(number, first_seq)| Mark { number, first_seq }).collect()
+            list.iter()
+                .map(|&(number, first_seq)| Mark { number, first_seq })
+                .collect()
         };
         let mut three = marks(&[(0, 0), (1, 10), (2, 20)]);
         assert_eq!(take_freed(&mut three, 9), Vec::<u64>::new());

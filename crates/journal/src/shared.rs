@@ -93,6 +93,8 @@ impl Shared {
 
     /// The sequence number after the producer's last record that readers may see.
     pub(crate) fn end_of(&self, id: ProducerId) -> Option<u64> {
-        self.lane(id).map(|lane| lane.next_seq()).or_else(|| self.past().get(&id).map(|past| past.tail.next_seq))
+        self.lane(id)
+            .map(|lane| lane.next_seq())
+            .or_else(|| self.past().get(&id).map(|past| past.tail.next_seq))
     }
 }

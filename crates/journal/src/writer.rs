@@ -34,7 +34,9 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Ticket")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,7 +127,10 @@ impl Writer {
         let bytes = framed(payload);
         self.admit(bytes)?;
         self.lane.reserved.fetch_add(bytes, Ordering::Acquire);
-        Ok(Ticket { lane: Arc::clone(&self.lane), bytes })
+        Ok(Ticket {
+            lane: Arc::clone(&self.lane),
+            bytes,
+        })
     }
 
     /// Whether `bytes` more fit beside all that is reserved.
@@ -216,7 +221,10 @@ impl Writer {
         let seq = self.next_seq;
         push_frame(&mut self.frames, self.active.seed, seq, (Kind::Data, payload));
         self.next_seq += 1;
-        Ok(Appended { seq, place: Place::Kernel })
+        Ok(Appended {
+            seq,
+            place: Place::Kernel,
+        })
     }
 
     /// Goes on in another segment after a failed sync, as soon as that costs no ticket its room.
@@ -233,7 +241,10 @@ impl Writer {
     /// Writes what is staged.
     fn flush(&mut self) -> Place {
         if !self.frames.is_empty() {
-            let written = self.shared.disk.write_at(&self.active.file, &self.frames, self.active.offset);
+            let written = self
+                .shared
+                .disk
+                .write_at(&self.active.file, &self.frames, self.active.offset);
             match written {
                 Ok(()) => {
                     self.active.offset += self.frames.len() as u64;
@@ -246,7 +257,11 @@ impl Writer {
         if !self.queue.is_empty() {
             self.retry();
         }
-        if self.queue.is_empty() { Place::Kernel } else { Place::Memory }
+        if self.queue.is_empty() {
+            Place::Kernel
+        } else {
+            Place::Memory
+        }
     }
 
     /// Moves staged records whose write failed into the queue. The segment may end in anything now: it gets no
@@ -262,7 +277,10 @@ impl Writer {
             self.queue.push_back(frame[8..].to_vec());
             rest = behind;
         }
-        self.lane.faults.queued.store(self.queue.len() as u64, Ordering::Relaxed);
+        self.lane
+            .faults
+            .queued
+            .store(self.queue.len() as u64, Ordering::Relaxed);
         self.abandon();
     }
 
@@ -274,10 +292,16 @@ impl Writer {
         }
         self.queue.push_back(payload.to_vec());
         self.queued_bytes = queued_bytes;
-        self.lane.faults.queued.store(self.queue.len() as u64, Ordering::Relaxed);
+        self.lane
+            .faults
+            .queued
+            .store(self.queue.len() as u64, Ordering::Relaxed);
         let seq = self.next_seq;
         self.next_seq += 1;
-        Ok(Appended { seq, place: Place::Memory })
+        Ok(Appended {
+            seq,
+            place: Place::Memory,
+        })
     }
 
     /// Tries to write what waits in memory; does nothing when nothing waits or the last attempt is too recent.
@@ -296,7 +320,10 @@ impl Writer {
                 break;
             }
         }
-        self.lane.faults.queued.store(self.queue.len() as u64, Ordering::Relaxed);
+        self.lane
+            .faults
+            .queued
+            .store(self.queue.len() as u64, Ordering::Relaxed);
         if self.queue.is_empty() {
             self.not_before = None;
             self.pause = FIRST_PAUSE;
@@ -314,7 +341,12 @@ impl Writer {
         };
         let mut frame = Vec::with_capacity(payload.len() + 8);
         push_frame(&mut frame, self.active.seed, seq, (Kind::Data, payload));
-        if self.shared.disk.write_at(&self.active.file, &frame, self.active.offset).is_err() {
+        if self
+            .shared
+            .disk
+            .write_at(&self.active.file, &frame, self.active.offset)
+            .is_err()
+        {
             self.lane.faults.writes.fetch_add(1, Ordering::Relaxed);
             self.abandon();
             return false;
@@ -368,7 +400,10 @@ impl Writer {
         self.flush();
         self.not_before = None;
         if !self.retry() {
-            self.lane.faults.lost.fetch_add(self.queue.len() as u64, Ordering::Relaxed);
+            self.lane
+                .faults
+                .lost
+                .fetch_add(self.queue.len() as u64, Ordering::Relaxed);
             return Err(Error::QueueFull);
         }
         let mut frame = Vec::new();

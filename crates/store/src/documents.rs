@@ -25,7 +25,8 @@ impl ControlTx {
     /// # Errors
     /// See [`Error`](crate::Error).
     pub async fn document(&mut self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>> {
-        self.scalar("SELECT body FROM documents WHERE hash = $1", args![hash]).await
+        self.scalar("SELECT body FROM documents WHERE hash = $1", args![hash])
+            .await
     }
 
     /// Stores a document unless it is there already, and returns its hash.

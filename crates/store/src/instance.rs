@@ -67,7 +67,10 @@ impl ControlTx {
     /// # Errors
     /// See [`Error`].
     pub async fn settings(&mut self) -> Result<Option<Json>> {
-        Ok(self.one::<Instance>(SELECT, args![]).await?.map(|instance| instance.settings))
+        Ok(self
+            .one::<Instance>(SELECT, args![])
+            .await?
+            .map(|instance| instance.settings))
     }
 
     /// Replaces the settings; equal ones change nothing. Returns whether they changed.

@@ -41,7 +41,8 @@ impl FromRow for Segment {
 const OF_SUBSCRIPTION: &str = "SELECT g.* FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
     WHERE g.subscription_id = $1 AND ($2 IS NULL OR s.account_id = $2) ORDER BY g.n";
 
-const ORDINALS: &str = "SELECT s.id AS id, MAX(g.n) AS n FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
+const ORDINALS: &str =
+    "SELECT s.id AS id, MAX(g.n) AS n FROM sub_segments g JOIN subscriptions s ON s.id = g.subscription_id
     WHERE ($1 IS NULL OR s.consumer_id = $1) AND ($2 IS NULL OR s.account_id = $2) GROUP BY s.id";
 
 impl Store {
@@ -66,7 +67,9 @@ impl ControlTx {
         let scope = self.scope().account();
         let rows = self.rows(ORDINALS, args![consumer, scope]).await?;
         let ordinal = |n: i64| u32::try_from(n.saturating_sub(1)).unwrap_or(0);
-        rows.iter().map(|row| Ok((row.get("id")?, ordinal(row.get("n")?)))).collect()
+        rows.iter()
+            .map(|row| Ok((row.get("id")?, ordinal(row.get("n")?))))
+            .collect()
     }
 
     /// As [`Store::segments`], seeing this transaction's own changes.

@@ -65,7 +65,9 @@ impl Logs {
         let registry = tracing_subscriber::registry().with(filter);
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         match format {
-            Format::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+            Format::Text => registry
+                .with(lines.with_ansi(std::io::stderr().is_terminal()))
+                .try_init(),
             Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
         }
         .map_err(Error::Twice)?;

@@ -80,7 +80,10 @@ impl Segments {
     /// The same source with batches of about `bytes` of payload.
     #[must_use]
     pub fn with_batch_bytes(self, bytes: usize) -> Self {
-        Self { batch_bytes: bytes.max(1), ..self }
+        Self {
+            batch_bytes: bytes.max(1),
+            ..self
+        }
     }
 
     /// Reads a producer from `next_seq` on: the position that the ledger stored, after a start or an aborted
@@ -143,13 +146,20 @@ impl Segments {
         };
         let to = to.min(self.final_end(producer).unwrap_or(to));
         self.next.insert(producer, to);
-        Ok(Some(Delivery::Unreadable { producer, from, to, reason }))
+        Ok(Some(Delivery::Unreadable {
+            producer,
+            from,
+            to,
+            reason,
+        }))
     }
 
     /// The end of a producer that has ended.
     fn final_end(&self, producer: ProducerId) -> Option<u64> {
         let all = self.journal.producers();
-        all.into_iter().find(|one| one.producer == producer && one.ending.is_some()).map(|one| one.next_seq)
+        all.into_iter()
+            .find(|one| one.producer == producer && one.ending.is_some())
+            .map(|one| one.next_seq)
     }
 
     /// Frees what lies wholly below `next_seq`: the ledger commit up to there is durable and its analytics are done.
@@ -183,6 +193,8 @@ impl Segments {
 
 impl fmt::Debug for Segments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segments").field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Segments")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }

@@ -61,7 +61,12 @@ impl Ledger {
                         *next += 1;
                     }
                 }
-                Delivery::Unreadable { producer, from, to, reason } => {
+                Delivery::Unreadable {
+                    producer,
+                    from,
+                    to,
+                    reason,
+                } => {
                     assert_eq!(self.next.insert(producer, to).unwrap_or(0), from);
                     self.holes.push((producer, from, to, reason));
                 }
@@ -89,7 +94,10 @@ fn every_record_of_every_producer_is_delivered_once_and_in_turn() {
         }
         let ends = source.positions();
         ledger.take_all(&mut source);
-        assert!(ends.iter().all(|end| ledger.next[&end.producer] == end.next_seq && end.next_seq == round * 200));
+        assert!(
+            ends.iter()
+                .all(|end| ledger.next[&end.producer] == end.next_seq && end.next_seq == round * 200)
+        );
         ledger.ack(&mut source);
     }
     assert!(ledger.holes.is_empty());
@@ -113,7 +121,10 @@ fn an_ended_producer_is_listed_until_it_is_acknowledged_to_its_end() {
     writer.close().unwrap();
     drop(idle);
     let endings: BTreeMap<u32, _> = source.producers().iter().map(|one| (one.worker, one.ending)).collect();
-    assert_eq!(endings, BTreeMap::from([(7, Some(Ending::Orderly)), (8, Some(Ending::Interrupted))]));
+    assert_eq!(
+        endings,
+        BTreeMap::from([(7, Some(Ending::Orderly)), (8, Some(Ending::Interrupted))])
+    );
     ledger.ack(&mut source);
     assert_eq!(source.producers().len(), 1);
     source.ack(unused, 0).unwrap();
@@ -156,7 +167,9 @@ fn a_source_that_was_not_told_its_position_says_what_is_missing() {
     journal.free_below(writer.producer(), 400).unwrap();
     let mut ledger = Ledger::default();
     ledger.take_all(&mut Segments::new(journal));
-    let [(producer, 0, to, Reason::Missing)] = ledger.holes[..] else { panic!("{:?}", ledger.holes) };
+    let [(producer, 0, to, Reason::Missing)] = ledger.holes[..] else {
+        panic!("{:?}", ledger.holes)
+    };
     assert!(to > 200 && to <= 400);
     assert_eq!(ledger.next[&producer], 500);
 }
@@ -169,7 +182,11 @@ fn damage_is_delivered_as_a_range_and_other_producers_go_on() {
     let mut sound = journal.writer(1).unwrap();
     append(&mut harmed, 30);
     append(&mut sound, 30);
-    let path = dir.path().join("journal").join(harmed.producer().to_string()).join("0000000000.seg");
+    let path = dir
+        .path()
+        .join("journal")
+        .join(harmed.producer().to_string())
+        .join("0000000000.seg");
     let mut bytes = fs::read(&path).unwrap();
     bytes[4_096 + 1_000] ^= 1;
     fs::write(&path, bytes).unwrap();
@@ -184,10 +201,15 @@ fn damage_is_delivered_as_a_range_and_other_producers_go_on() {
     append(&mut harmed, 200);
     append(&mut sound, 1);
     ledger.take_all(&mut source);
-    let [(producer, from, to, Reason::Damaged)] = ledger.holes[..] else { panic!("{:?}", ledger.holes) };
+    let [(producer, from, to, Reason::Damaged)] = ledger.holes[..] else {
+        panic!("{:?}", ledger.holes)
+    };
     assert_eq!((producer, from), (harmed.producer(), stuck));
     assert!(to > 30);
-    assert_eq!((ledger.next[&harmed.producer()], ledger.next[&sound.producer()]), (230, 31));
+    assert_eq!(
+        (ledger.next[&harmed.producer()], ledger.next[&sound.producer()]),
+        (230, 31)
+    );
 }
 
 #[test]
@@ -198,14 +220,21 @@ fn damage_at_the_end_of_an_ended_producer_is_delivered_up_to_its_end() {
     let producer = writer.producer();
     append(&mut writer, 30);
     writer.close().unwrap();
-    let path = dir.path().join("journal").join(producer.to_string()).join("0000000000.seg");
+    let path = dir
+        .path()
+        .join("journal")
+        .join(producer.to_string())
+        .join("0000000000.seg");
     let mut bytes = fs::read(&path).unwrap();
     bytes[4_096 + 1_000] ^= 1;
     fs::write(&path, bytes).unwrap();
     let mut ledger = Ledger::default();
     ledger.take_all(&mut Segments::new(journal));
     assert_eq!(ledger.next[&producer], 30);
-    assert_eq!(ledger.holes.iter().map(|hole| (hole.2, hole.3)).collect::<Vec<_>>(), [(30, Reason::Damaged)]);
+    assert_eq!(
+        ledger.holes.iter().map(|hole| (hole.2, hole.3)).collect::<Vec<_>>(),
+        [(30, Reason::Damaged)]
+    );
 }
 
 #[test]

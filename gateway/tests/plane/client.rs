@@ -17,7 +17,10 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -30,11 +33,20 @@ impl Reply {
 
     /// The last word of a problem's type.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
-        problem["type"].as_str().unwrap().strip_prefix("https://tollgate.dev/problems/").unwrap().to_owned()
+        problem["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("https://tollgate.dev/problems/")
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -48,7 +60,9 @@ impl Conn {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { reader: BufReader::new(stream) }
+        Self {
+            reader: BufReader::new(stream),
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -68,16 +82,27 @@ impl Conn {
     /// Reads the head of an answer alone.
     pub(crate) fn read_head(&mut self) -> Reply {
         let mut line = String::new();
-        let mut reply = Reply { status: 0, headers: Vec::new(), body: Vec::new(), whole: false };
+        let mut reply = Reply {
+            status: 0,
+            headers: Vec::new(),
+            body: Vec::new(),
+            whole: false,
+        };
         if self.reader.read_line(&mut line).unwrap_or(0) == 0 {
             return reply;
         }
-        reply.status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        reply.status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
         loop {
             let mut line = String::new();
             self.reader.read_line(&mut line).unwrap();
             let line = line.trim_end();
-            let Some((name, value)) = line.split_once(':') else { return reply };
+            let Some((name, value)) = line.split_once(':') else {
+                return reply;
+            };
             reply.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }

@@ -10,7 +10,12 @@ fn the_upstream_is_told_who_calls_and_never_sees_the_key() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let reply = world.get_with(
         "/petstore/pets/1",
-        &[("X-API-Key", auth.reveal()), ("X-Request-Id", "mine-1"), ("traceparent", trace), ("tracestate", "a=b")],
+        &[
+            ("X-API-Key", auth.reveal()),
+            ("X-Request-Id", "mine-1"),
+            ("traceparent", trace),
+            ("tracestate", "a=b"),
+        ],
     );
     assert_eq!(reply.header("x-request-id"), Some("mine-1"));
     let seen = world.upstream.last();
@@ -26,7 +31,10 @@ fn the_upstream_is_told_who_calls_and_never_sees_the_key() {
     assert_eq!(seen.one("x-gateway-secret"), "s3cret");
     assert_eq!(seen.one("tracestate"), "a=b");
     let parent = seen.one("traceparent");
-    assert!(parent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && parent != trace, "{parent}");
+    assert!(
+        parent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && parent != trace,
+        "{parent}"
+    );
     assert!(!format!("{seen:?}").contains(auth.reveal()));
     assert!(seen.all("authorization").is_empty() && seen.all("x-api-key").is_empty());
 }
@@ -36,10 +44,30 @@ fn no_client_can_speak_in_the_gateways_name() {
     let world = world(&Wish::default());
     let auth = key(1);
     for name in [
-        "X-Consumer-Id", "x-consumer-id", "X_Consumer_Id", "X-Consumer_Name", "X-CONSUMER-NAME", "X-Consumer-Groups",
-        "X-Subscription-Id", "X_Subscription_Id", "X-Plan", "X_Plan", "X-Forwarded-For", "X_Forwarded_For",
-        "X-Forwarded-Proto", "X_Forwarded_Proto", "X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP",
-        "X_Real_IP", "X-Request-Start", "X_Request_Id", "X-Gateway-Secret", "X_Gateway_Secret", "X_API_Key",
+        "X-Consumer-Id",
+        "x-consumer-id",
+        "X_Consumer_Id",
+        "X-Consumer_Name",
+        "X-CONSUMER-NAME",
+        "X-Consumer-Groups",
+        "X-Subscription-Id",
+        "X_Subscription_Id",
+        "X-Plan",
+        "X_Plan",
+        "X-Forwarded-For",
+        "X_Forwarded_For",
+        "X-Forwarded-Proto",
+        "X_Forwarded_Proto",
+        "X-Forwarded-Host",
+        "X-Forwarded-Prefix",
+        "Forwarded",
+        "X-Real-IP",
+        "X_Real_IP",
+        "X-Request-Start",
+        "X_Request_Id",
+        "X-Gateway-Secret",
+        "X_Gateway_Secret",
+        "X_API_Key",
     ] {
         for connection in [None, Some(name)] {
             let mut fields = vec![("X-API-Key", auth.reveal()), (name, "spoofed")];
@@ -57,11 +85,17 @@ fn no_client_can_speak_in_the_gateways_name() {
 
 #[test]
 fn anonymous_requests_carry_no_identity() {
-    let world = world(&Wish { anonymous: true, ..Wish::default() });
+    let world = world(&Wish {
+        anonymous: true,
+        ..Wish::default()
+    });
     let reply = world.get_with("/petstore/pets/1", &[("X-Consumer-Id", "con_1")]);
     assert_eq!(reply.status, 200);
     let seen = world.upstream.last();
-    assert!(seen.headers.iter().all(|(name, _)| !name.starts_with("x-consumer")), "{seen:?}");
+    assert!(
+        seen.headers.iter().all(|(name, _)| !name.starts_with("x-consumer")),
+        "{seen:?}"
+    );
 }
 
 #[test]
@@ -95,7 +129,11 @@ fn the_host_of_the_upstream_is_the_targets_whatever_the_client_says() {
     let reply = world.connect().request(
         "GET",
         "http://evil.example/petstore/pets/1",
-        &[("X-API-Key", auth.reveal()), ("Host", "evil.example"), ("X-Forwarded-Host", "worse.example")],
+        &[
+            ("X-API-Key", auth.reveal()),
+            ("Host", "evil.example"),
+            ("X-Forwarded-Host", "worse.example"),
+        ],
     );
     assert_eq!(reply.status, 200, "{reply:?}");
     let seen = world.upstream.last();

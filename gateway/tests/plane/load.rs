@@ -32,7 +32,10 @@ fn drive(world: &World, path: &str, goes_on: &dyn Fn() -> bool) -> Vec<(u16, Str
 }
 
 fn count(answers: &[(u16, String)], status: u16, name: &str) -> usize {
-    answers.iter().filter(|answer| answer.0 == status && answer.1 == name).count()
+    answers
+        .iter()
+        .filter(|answer| answer.0 == status && answer.1 == name)
+        .count()
 }
 
 #[test]
@@ -53,7 +56,11 @@ fn a_quota_is_exact_over_all_workers_beside_a_rate_limit() {
         let answers = storm(&world, "/petstore/pets/1", 64, 1_000);
         served += count(&answers, 200, "");
         limited += count(&answers, 429, "rate-limited");
-        refused_early += if served < quota { count(&answers, 429, "quota-exceeded") } else { 0 };
+        refused_early += if served < quota {
+            count(&answers, 429, "quota-exceeded")
+        } else {
+            0
+        };
         assert!(served > before || limited > 0, "{answers:?}");
     }
     let after = storm(&world, "/petstore/pets/1", 64, 200);
@@ -65,13 +72,18 @@ fn a_quota_is_exact_over_all_workers_beside_a_rate_limit() {
     let facts = world.facts();
     let ids: HashSet<_> = facts.iter().map(|fact| &fact.request_id).collect();
     assert_eq!((facts.len(), ids.len()), (quota, quota));
-    eventually("the count at the socket", || world.metrics.usage_events() == quota as u64);
+    eventually("the count at the socket", || {
+        world.metrics.usage_events() == quota as u64
+    });
 }
 
 #[test]
 fn fifty_snapshots_under_load_fail_no_request_and_reset_no_count() {
     let limits = json!([{ "requests": 1_000_000, "per": "period" }, { "requests": 900_000, "per": "hour" }]);
-    let world = world(&Wish { limits: limits.clone(), ..Wish::default() });
+    let world = world(&Wish {
+        limits: limits.clone(),
+        ..Wish::default()
+    });
     let done = AtomicBool::new(false);
     let answers = std::thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -100,7 +112,10 @@ fn fifty_snapshots_under_load_fail_no_request_and_reset_no_count() {
 
 #[test]
 fn half_the_answers_503_leave_the_quota_with_what_was_billed() {
-    let world = world(&Wish { limits: json!([{ "requests": 300, "per": "period" }]), ..Wish::default() });
+    let world = world(&Wish {
+        limits: json!([{ "requests": 300, "per": "period" }]),
+        ..Wish::default()
+    });
     let bad = std::thread::scope(|scope| {
         let bad = scope.spawn(|| storm(&world, "/petstore/status/503", 8, 400));
         let good = storm(&world, "/petstore/pets/1", 8, 150);

@@ -34,8 +34,16 @@ fn credentials_that_are_missing_wrong_or_doubled_are_told_apart() {
         assert!(reply.header("www-authenticate").is_some());
     }
     assert_eq!(world.upstream.count(), 0);
-    assert_eq!(world.get_with("/petstore/pets/1", &[("Authorization", &bearer)]).status, 200);
-    assert_eq!(world.get_with(&format!("/petstore/pets/1?x=1&api_key={}", good.reveal()), &[]).status, 200);
+    assert_eq!(
+        world.get_with("/petstore/pets/1", &[("Authorization", &bearer)]).status,
+        200
+    );
+    assert_eq!(
+        world
+            .get_with(&format!("/petstore/pets/1?x=1&api_key={}", good.reveal()), &[])
+            .status,
+        200
+    );
     assert_eq!(world.upstream.last().target, "/v1/pets/1?x=1");
 }
 
@@ -46,9 +54,20 @@ fn revoked_and_unknown_keys_get_the_same_answer() {
     revoked.revoked = true;
     world.change([Change::UpsertKey(revoked)]);
     let body = |number| {
-        let reply = world.get_with("/petstore/pets/1", &[("X-API-Key", key(number).reveal()), ("X-Request-Id", "same")]);
+        let reply = world.get_with(
+            "/petstore/pets/1",
+            &[("X-API-Key", key(number).reveal()), ("X-Request-Id", "same")],
+        );
         refused(&reply, 401, "invalid-credentials");
-        (reply.text(), reply.headers.iter().filter(|(name, _)| name != "date").cloned().collect::<Vec<_>>())
+        (
+            reply.text(),
+            reply
+                .headers
+                .iter()
+                .filter(|(name, _)| name != "date")
+                .cloned()
+                .collect::<Vec<_>>(),
+        )
     };
     assert_eq!(body(1), body(2));
 }
@@ -62,7 +81,10 @@ fn each_state_of_key_consumer_and_subscription_has_its_answer() {
     refused(&world.get("/petstore/pets/1"), 401, "expired-credentials");
     world.change([Change::UpsertKey(key_record(1, 6))]);
     let with = |status, subscriptions| world.change([Change::UpsertConsumer(consumer(6, status, subscriptions))]);
-    with(ConsumerStatus::Suspended, vec![subscription(SubscriptionStatus::Active)]);
+    with(
+        ConsumerStatus::Suspended,
+        vec![subscription(SubscriptionStatus::Active)],
+    );
     refused(&world.get("/petstore/pets/1"), 403, "consumer-suspended");
     with(ConsumerStatus::Active, vec![]);
     refused(&world.get("/petstore/pets/1"), 403, "no-subscription");
@@ -85,26 +107,51 @@ fn each_state_of_key_consumer_and_subscription_has_its_answer() {
 
 #[test]
 fn a_test_key_without_a_sandbox_is_refused() {
-    let world = world(&Wish { api: json!({ "upstream": { "sandbox": [] } }), ..Wish::default() });
-    refused(&world.get_with("/petstore/pets/1", &[("X-API-Key", key(129).reveal())]), 403, "sandbox-unavailable");
+    let world = world(&Wish {
+        api: json!({ "upstream": { "sandbox": [] } }),
+        ..Wish::default()
+    });
+    refused(
+        &world.get_with("/petstore/pets/1", &[("X-API-Key", key(129).reveal())]),
+        403,
+        "sandbox-unavailable",
+    );
 }
 
 #[test]
 fn paths_and_methods_that_nobody_serves_are_refused() {
-    let world = world(&Wish { api: json!({ "unknown_operations": "reject" }), ..Wish::default() });
+    let world = world(&Wish {
+        api: json!({ "unknown_operations": "reject" }),
+        ..Wish::default()
+    });
     refused(&world.get("/elsewhere"), 404, "no-route");
     refused(&world.get("/petstore/unknown"), 404, "no-route");
     let auth = key(1);
-    let reply = world.connect().request("DELETE", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
+    let reply = world
+        .connect()
+        .request("DELETE", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
     refused(&reply, 405, "method-not-allowed");
     assert_eq!(reply.header("allow"), Some("GET, HEAD"));
-    let trace = world.connect().request("TRACE", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
+    let trace = world
+        .connect()
+        .request("TRACE", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
     assert_eq!(trace.status, 405);
-    for path in ["/petstore/../petstore/pets/1", "/petstore//pets/1", "/petstore/%2e%2e/x", "/petstore/pets%2f1", "/petstore\\x"] {
+    for path in [
+        "/petstore/../petstore/pets/1",
+        "/petstore//pets/1",
+        "/petstore/%2e%2e/x",
+        "/petstore/pets%2f1",
+        "/petstore\\x",
+    ] {
         let reply = world.get(path);
         assert_eq!((path, reply.status, &*reply.problem()), (path, 400, "request-invalid"));
     }
-    for path in ["/.tollgate", "/.tollgate/admin", "/%2etollgate/usage/x", "/.tollgate/metrics"] {
+    for path in [
+        "/.tollgate",
+        "/.tollgate/admin",
+        "/%2etollgate/usage/x",
+        "/.tollgate/metrics",
+    ] {
         refused(&world.get(path), 404, "no-route");
     }
     assert_eq!(world.upstream.count(), 0);
@@ -129,7 +176,12 @@ fn limits_refuse_with_the_time_to_wait_and_count_nothing() {
     let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
     assert!((3_590..=3_600).contains(&wait), "{wait}");
     assert_eq!(reply.header("x-ratelimit-remaining"), Some("0"));
-    assert!(reply.header("ratelimit-policy").unwrap().contains("requests/hour@search"));
+    assert!(
+        reply
+            .header("ratelimit-policy")
+            .unwrap()
+            .contains("requests/hour@search")
+    );
     assert_eq!(world.get("/petstore/pets/1").status, 200);
     refused(&world.get("/petstore/pets/1"), 429, "rate-limited");
     assert_eq!(world.used("requests/period"), 3);
@@ -137,7 +189,10 @@ fn limits_refuse_with_the_time_to_wait_and_count_nothing() {
 
 #[test]
 fn concurrency_is_freed_when_requests_end() {
-    let world = world(&Wish { limits: json!([{ "concurrency": 1 }]), ..Wish::default() });
+    let world = world(&Wish {
+        limits: json!([{ "concurrency": 1 }]),
+        ..Wish::default()
+    });
     let slow = std::thread::scope(|scope| {
         let slow = scope.spawn(|| world.get("/petstore/slow/400"));
         eventually("the slow request", || world.upstream.count() == 1);
@@ -152,8 +207,11 @@ fn concurrency_is_freed_when_requests_end() {
 
 #[test]
 fn anonymous_callers_are_counted_by_address_whatever_they_claim() {
-    let world =
-        world(&Wish { limits: json!([{ "requests": 5, "per": "hour" }]), anonymous: true, ..Wish::default() });
+    let world = world(&Wish {
+        limits: json!([{ "requests": 5, "per": "hour" }]),
+        anonymous: true,
+        ..Wish::default()
+    });
     let mut served = 0;
     for number in 0..200 {
         let address = format!("198.51.100.{number}");
@@ -169,7 +227,11 @@ fn anonymous_callers_are_counted_by_address_whatever_they_claim() {
     assert_eq!(served, 5);
     let fact = world.facts().remove(0);
     assert_eq!((fact.consumer, fact.subscription), (None, None));
-    refused(&world.get_with("/petstore/pets/1", &[("X-API-Key", key(2).reveal())]), 401, "invalid-credentials");
+    refused(
+        &world.get_with("/petstore/pets/1", &[("X-API-Key", key(2).reveal())]),
+        401,
+        "invalid-credentials",
+    );
 }
 
 #[test]
@@ -180,7 +242,11 @@ fn behind_a_trusted_proxy_callers_are_told_apart_by_their_verified_address() {
         settings: |settings| settings.trusted_proxies.0.push("127.0.0.0/8".parse().unwrap()),
         ..Wish::default()
     });
-    let status = |forwarded: &str| world.get_with("/petstore/pets/1", &[("X-Forwarded-For", forwarded)]).status;
+    let status = |forwarded: &str| {
+        world
+            .get_with("/petstore/pets/1", &[("X-Forwarded-For", forwarded)])
+            .status
+    };
     for spoof in 0..2 {
         assert_eq!(status(&format!("192.0.2.{spoof}, 198.51.100.1")), 200);
     }
@@ -260,7 +326,10 @@ fn serving_unmetered_counts_and_shows_the_gap() {
     let auth = key(1);
     let mut served = 0;
     while world.metrics.usage_gaps() < 5 {
-        assert_eq!(conn.get("/petstore/pets/1", &[("X-API-Key", auth.reveal())]).status, 200);
+        assert_eq!(
+            conn.get("/petstore/pets/1", &[("X-API-Key", auth.reveal())]).status,
+            200
+        );
         served += 1;
         assert!(served < 20_000, "the journal never filled");
     }

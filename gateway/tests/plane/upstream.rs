@@ -18,7 +18,11 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     pub(crate) fn one(&self, name: &str) -> &str {
@@ -47,7 +51,10 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let upstream = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            state: Arc::default(),
+        };
         let serving = upstream.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -65,7 +72,13 @@ impl Upstream {
 
     /// The last request that arrived.
     pub(crate) fn last(&self) -> Seen {
-        self.state.seen.lock().unwrap().last().cloned().expect("nothing arrived")
+        self.state
+            .seen
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .expect("nothing arrived")
     }
 
     /// Requests that arrived.
@@ -118,8 +131,16 @@ impl Upstream {
         match words[..] {
             ["status", status] => {
                 let body = if matches!(status, "204" | "304") { "" } else { "status" };
-                let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-                write!(out, "HTTP/1.1 {status} X\r\n{length}\r\n{}", if is_head { "" } else { body })?;
+                let length = if body.is_empty() {
+                    String::new()
+                } else {
+                    format!("Content-Length: {}\r\n", body.len())
+                };
+                write!(
+                    out,
+                    "HTTP/1.1 {status} X\r\n{length}\r\n{}",
+                    if is_head { "" } else { body }
+                )?;
             }
             ["slow", millis] => {
                 std::thread::sleep(Duration::from_millis(millis.parse().unwrap()));
@@ -149,11 +170,18 @@ impl Upstream {
             }
             ["tokens", number] => {
                 let body = format!("{{\"usage\":{{\"total\":{number}}}}}");
-                write!(out, "HTTP/1.1 200 OK\r\nX-Cost: 0.25\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+                write!(
+                    out,
+                    "HTTP/1.1 200 OK\r\nX-Cost: 0.25\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )?;
             }
             _ => {
                 let body = if is_head { "" } else { "hello" };
-                write!(out, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Request-Id: theirs\r\n\r\n{body}")?;
+                write!(
+                    out,
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Request-Id: theirs\r\n\r\n{body}"
+                )?;
             }
         }
         Ok(true)
@@ -184,7 +212,12 @@ fn read_head(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let line = line.trim_end();
         if line.is_empty() {
-            return Some(Seen { method, target, headers, body: Vec::new() });
+            return Some(Seen {
+                method,
+                target,
+                headers,
+                body: Vec::new(),
+            });
         }
         let (name, value) = line.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));

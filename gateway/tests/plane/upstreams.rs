@@ -11,11 +11,18 @@ use crate::world::{Wish, World, key, world};
 fn failed(world: &World, reply: &Reply, status: u16, name: &str) {
     assert_eq!((reply.status, &*reply.problem()), (status, name), "{reply:?}");
     let fact = world.fact_of(reply);
-    assert_eq!((fact.outcome.source, fact.outcome.status, fact.outcome.upstream_answered), (Source::Gateway, status, false));
+    assert_eq!(
+        (fact.outcome.source, fact.outcome.status, fact.outcome.upstream_answered),
+        (Source::Gateway, status, false)
+    );
 }
 
 fn limited(api: serde_json::Value) -> Wish {
-    Wish { limits: json!([{ "requests": 100, "per": "period" }]), api, ..Wish::default() }
+    Wish {
+        limits: json!([{ "requests": 100, "per": "period" }]),
+        api,
+        ..Wish::default()
+    }
 }
 
 #[test]
@@ -32,7 +39,9 @@ fn each_failure_has_its_answer_its_fact_and_no_charge() {
 #[test]
 fn an_upstream_that_nobody_listens_on_is_unreachable() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let world = world(&limited(json!({ "upstream": { "targets": [{ "url": format!("http://{nobody}") }] } })));
+    let world = world(&limited(
+        json!({ "upstream": { "targets": [{ "url": format!("http://{nobody}") }] } }),
+    ));
     failed(&world, &world.get("/petstore/pets/1"), 502, "upstream-unreachable");
     assert_eq!(world.used("requests/period"), 0);
 }
@@ -56,7 +65,10 @@ fn an_answer_that_the_upstream_cuts_is_cut_for_the_client_and_not_billed() {
     let reply = world.get("/petstore/cut");
     assert_eq!((reply.status, reply.whole), (200, false));
     let fact = world.fact_of(&reply);
-    assert_eq!((fact.outcome.source, fact.outcome.status, fact.outcome.upstream_answered), (Source::Gateway, 502, true));
+    assert_eq!(
+        (fact.outcome.source, fact.outcome.status, fact.outcome.upstream_answered),
+        (Source::Gateway, 502, true)
+    );
     assert_eq!(world.used("requests/period"), 0);
 }
 
@@ -74,7 +86,9 @@ fn connections_are_kept_and_a_stale_one_is_replaced_without_a_second_charge() {
     for _ in 0..10 {
         assert_eq!(world.get("/petstore/stale").status, 200);
         let auth = key(1);
-        let reply = world.connect().request("POST", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
+        let reply = world
+            .connect()
+            .request("POST", "/petstore/pets/1", &[("X-API-Key", auth.reveal())]);
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     assert_eq!(world.used("requests/period"), 30);
@@ -88,7 +102,11 @@ fn a_request_that_the_upstream_has_seen_is_not_sent_again() {
         ..limited(json!({}))
     });
     let auth = key(1);
-    let send = |method: &str| world.connect().request(method, "/petstore/reset", &[("X-API-Key", auth.reveal())]);
+    let send = |method: &str| {
+        world
+            .connect()
+            .request(method, "/petstore/reset", &[("X-API-Key", auth.reveal())])
+    };
     // On a fresh connection nothing is repeated, not even what is idempotent.
     assert_eq!(send("GET").status, 502);
     assert_eq!(world.upstream.count(), 1);
@@ -109,7 +127,9 @@ fn the_bound_on_connections_holds_over_all_workers() {
         ..limited(json!({}))
     });
     std::thread::scope(|scope| {
-        let calls: Vec<_> = (0..24).map(|_| scope.spawn(|| world.get("/petstore/slow/20").status)).collect();
+        let calls: Vec<_> = (0..24)
+            .map(|_| scope.spawn(|| world.get("/petstore/slow/20").status))
+            .collect();
         for call in calls {
             assert_eq!(call.join().unwrap(), 200);
         }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use counters::Counters;
 use domain::clock::{Clock, Timestamp};
 use domain::cycle::UsageCycle;
-use domain::ids::{AccountId, ApiId, ConsumerId, CredentialId, MeterId, PlanId, PlanVersionId, ProductId, SubscriptionId};
+use domain::ids::{
+    AccountId, ApiId, ConsumerId, CredentialId, MeterId, PlanId, PlanVersionId, ProductId, SubscriptionId,
+};
 use domain::key::{ApiKey, Mode};
 use domain::sealed::MasterKey;
 use domain::subscription::{ConsumerStatus, SubscriptionStatus};
@@ -201,9 +203,18 @@ pub(crate) fn key_record(number: u8, consumer: u128) -> KeyRecord {
 fn changes(wish: &Wish, upstream: &Upstream, sandbox: &Upstream) -> Vec<Change> {
     let mut changes = vec![
         Change::UpsertApi(Box::new(api(wish, upstream, sandbox))),
-        Change::UpsertProduct(ProductRecord { id: PRODUCT, name: "petstore".to_owned(), apis: vec![API], priority: 100 }),
+        Change::UpsertProduct(ProductRecord {
+            id: PRODUCT,
+            name: "petstore".to_owned(),
+            apis: vec![API],
+            priority: 100,
+        }),
         Change::UpsertPlanVersion(plan(&wish.limits)),
-        Change::UpsertConsumer(consumer(6, ConsumerStatus::Active, vec![subscription(SubscriptionStatus::Active)])),
+        Change::UpsertConsumer(consumer(
+            6,
+            ConsumerStatus::Active,
+            vec![subscription(SubscriptionStatus::Active)],
+        )),
         Change::UpsertKey(key_record(1, 6)),
         Change::UpsertKey(key_record(129, 6)),
     ];
@@ -214,10 +225,19 @@ fn changes(wish: &Wish, upstream: &Upstream, sandbox: &Upstream) -> Vec<Change> 
             by: domain::config::AnonymousBy::Ip,
         }));
     }
-    let meters = wish.meters.as_array().unwrap().iter().enumerate().map(|(number, spec)| {
-        let id = MeterId::from_bits(number as u128 + 1);
-        Change::UpsertMeter(MeterRecord { id, spec: serde_json::from_value(spec.clone()).unwrap() })
-    });
+    let meters = wish
+        .meters
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .map(|(number, spec)| {
+            let id = MeterId::from_bits(number as u128 + 1);
+            Change::UpsertMeter(MeterRecord {
+                id,
+                spec: serde_json::from_value(spec.clone()).unwrap(),
+            })
+        });
     changes.extend(meters);
     changes
 }
@@ -281,7 +301,11 @@ impl World {
         assert_eq!(usage.status, 200, "{usage:?}");
         let usage = usage.json();
         let limits = usage["subscriptions"][0]["limits"].as_array().unwrap();
-        limits.iter().find(|known| known["limit"] == limit).unwrap_or_else(|| panic!("{usage}"))["used"].clone()
+        limits
+            .iter()
+            .find(|known| known["limit"] == limit)
+            .unwrap_or_else(|| panic!("{usage}"))["used"]
+            .clone()
     }
 }
 

@@ -154,7 +154,11 @@ async fn admitted(app: &App, stored: StoredFact) -> Result<Admitted, Problem> {
         max: touch.max.map(number),
     });
     Ok(Admitted {
-        credential: credential.map(|one| Shown { id: one.id.to_string(), name: one.name, prefix: one.prefix }),
+        credential: credential.map(|one| Shown {
+            id: one.id.to_string(),
+            name: one.name,
+            prefix: one.prefix,
+        }),
         consumer: consumer.map(|one| one.name),
         counters: counters.collect(),
         price: price(app, fact).await?,
@@ -164,11 +168,14 @@ async fn admitted(app: &App, stored: StoredFact) -> Result<Admitted, Problem> {
 }
 
 async fn price(app: &App, fact: &Fact) -> Result<Option<Json>, Problem> {
-    let Some(version) = app.store.plan_version(fact.plan_version).await? else { return Ok(None) };
-    let Ok(plan) = serde_json::from_value::<Plan>(version.body) else { return Ok(None) };
-    let takes = |meter: &str| {
-        meter == domain::limit::REQUESTS || fact.quantities.iter().any(|value| value.meter == meter)
+    let Some(version) = app.store.plan_version(fact.plan_version).await? else {
+        return Ok(None);
     };
+    let Ok(plan) = serde_json::from_value::<Plan>(version.body) else {
+        return Ok(None);
+    };
+    let takes =
+        |meter: &str| meter == domain::limit::REQUESTS || fact.quantities.iter().any(|value| value.meter == meter);
     let price = plan.price.map(|price| {
         let entries: Vec<_> = price.usage.iter().filter(|entry| takes(&entry.meter)).collect();
         json!({ "currency": price.currency, "usage": entries, "plan_version": version.n })
@@ -178,17 +185,28 @@ async fn price(app: &App, fact: &Fact) -> Result<Option<Json>, Problem> {
 
 /// `GET /requests/{request_id}`
 pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathParams) -> Answer {
-    let id = path.iter().find(|(name, _)| *name == "request_id").map(|(_, value)| value.to_owned()).unwrap_or_default();
+    let id = path
+        .iter()
+        .find(|(name, _)| *name == "request_id")
+        .map(|(_, value)| value.to_owned())
+        .unwrap_or_default();
     fresh(&app).await?;
     let sees = |account: Option<AccountId>| caller.account.is_none_or(|own| account == Some(own));
-    let mut story = Story { requests: Vec::new(), refused: Vec::new() };
+    let mut story = Story {
+        requests: Vec::new(),
+        refused: Vec::new(),
+    };
     for stored in app.analytics.request(&id).await? {
         if sees(stored.fact.account) {
             story.requests.push(admitted(&app, stored).await?);
         }
     }
     let samples = app.analytics.rejected_request(&id).await?;
-    story.refused = samples.into_iter().filter(|one| sees(one.sample.of.account)).map(Refused::from).collect();
+    story.refused = samples
+        .into_iter()
+        .filter(|one| sees(one.sample.of.account))
+        .map(Refused::from)
+        .collect();
     if story.requests.is_empty() && story.refused.is_empty() {
         return Err(Problem::missing("request; refused requests are kept as samples only"));
     }

@@ -125,18 +125,30 @@ pub(super) fn billed(outcome: &Outcome) -> bool {
 }
 
 /// Microseconds as milliseconds, for people and charts.
-#[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a latency for display, no money and no count")]
+#[expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "a latency for display, no money and no count"
+)]
 pub(super) fn milliseconds(micros: u64) -> f64 {
     micros as f64 / 1_000.0
 }
 
 impl UsageItem {
     fn new(row: UsageRow, dimensions: &[Dimension]) -> Self {
-        let quantile = |per_mille| row.latency.quantile(per_mille).map_or(Json::Null, |micros| json!(milliseconds(micros)));
+        let quantile = |per_mille| {
+            row.latency
+                .quantile(per_mille)
+                .map_or(Json::Null, |micros| json!(milliseconds(micros)))
+        };
         let value = |value: &Option<String>| value.as_ref().map_or(Json::Null, |value| Json::from(value.as_str()));
         Self {
             time: row.time,
-            group: dimensions.iter().zip(&row.group).map(|(name, one)| (name.as_str().to_owned(), value(one))).collect(),
+            group: dimensions
+                .iter()
+                .zip(&row.group)
+                .map(|(name, one)| (name.as_str().to_owned(), value(one)))
+                .collect(),
             requests: row.requests,
             errors: row.errors,
             quantity: number(row.quantity),
@@ -177,7 +189,10 @@ pub(super) async fn narrowed(
         super::accounts::visible(app, caller, account).await?;
     }
     if let Some(consumer) = consumer {
-        app.store.consumer(caller.scope(), consumer).await?.ok_or_else(|| Problem::missing("consumer"))?;
+        app.store
+            .consumer(caller.scope(), consumer)
+            .await?
+            .ok_or_else(|| Problem::missing("consumer"))?;
     }
     if let Some(subscription) = subscription {
         super::subscriptions::visible(app, caller, subscription).await?;
@@ -217,10 +232,21 @@ impl Asked {
     }
 
     fn group_by(&self) -> Result<Vec<Dimension>, Problem> {
-        let names = self.group_by.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
+        let names = self
+            .group_by
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         let mut dimensions = Vec::new();
         for name in names {
-            let known = || Dimension::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
+            let known = || {
+                Dimension::ALL
+                    .iter()
+                    .map(|one| one.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
             let dimension = Dimension::from_name(name)
                 .ok_or_else(|| wrong("group_by", format!("`{name}` is no dimension: write {}", known())))?;
             if dimensions.contains(&dimension) {
@@ -251,19 +277,34 @@ impl Asked {
 }
 
 /// The range that is asked for: the last 24 hours unless told.
-pub(super) fn range(app: &App, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(Timestamp, Timestamp), Problem> {
+pub(super) fn range(
+    app: &App,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<(Timestamp, Timestamp), Problem> {
     let to = to.unwrap_or_else(|| app.clock.now().plus_millis(1));
     let from = from.unwrap_or_else(|| to.plus_millis(-DAY_MS));
-    if from > to { Err(wrong("from", "`from` lies after `to`")) } else { Ok((from, to)) }
+    if from > to {
+        Err(wrong("from", "`from` lies after `to`"))
+    } else {
+        Ok((from, to))
+    }
 }
 
 /// `GET /usage`
 pub(crate) async fn show(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Answer {
     let account = narrowed(&app, &caller, asked.account, asked.consumer, asked.subscription).await?;
     if let Some(credential) = asked.credential {
-        app.store.credential(caller.scope(), credential).await?.ok_or_else(|| Problem::missing("credential"))?;
+        app.store
+            .credential(caller.scope(), credential)
+            .await?
+            .ok_or_else(|| Problem::missing("credential"))?;
     }
-    if asked.status.as_deref().is_some_and(|status| u16::from_str(status).is_err()) {
+    if asked
+        .status
+        .as_deref()
+        .is_some_and(|status| u16::from_str(status).is_err())
+    {
         return Err(wrong("status", "write an HTTP status such as 404"));
     }
     let (from, to) = range(&app, asked.from, asked.to)?;
@@ -279,9 +320,15 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, Query(asked): Q
     fresh(&app).await?;
     let rows = app.analytics.usage(&query, &billed).await?;
     if rows.len() > MAX_ROWS {
-        return Err(wrong("interval", format!("{} rows: ask for a shorter range or wider intervals", rows.len())));
+        return Err(wrong(
+            "interval",
+            format!("{} rows: ask for a shorter range or wider intervals", rows.len()),
+        ));
     }
-    let items = rows.into_iter().map(|row| UsageItem::new(row, &query.group_by)).collect();
+    let items = rows
+        .into_iter()
+        .map(|row| UsageItem::new(row, &query.group_by))
+        .collect();
     Ok(answer::json(StatusCode::OK, &UsageBody { items }))
 }
 

@@ -121,7 +121,11 @@ impl From<StoredFact> for EventBody {
         let fact = stored.fact;
         let requests = u64::from(fact.outcome.kind != Kind::Checkpoint);
         let mut quantities = Map::from_iter([(domain::limit::REQUESTS.to_owned(), Json::from(requests))]);
-        quantities.extend(fact.quantities.iter().map(|value| (value.meter.clone(), number(value.quantity))));
+        quantities.extend(
+            fact.quantities
+                .iter()
+                .map(|value| (value.meter.clone(), number(value.quantity))),
+        );
         Self {
             billable: billed(&fact.outcome.class()),
             request_id: fact.request_id,

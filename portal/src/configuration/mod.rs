@@ -61,9 +61,15 @@ pub(crate) async fn apply(app: &App, actor: Actor, wish: Apply) -> Result<Applie
     let invalid = |(pointer, detail): (String, String)| Problem::invalid(vec![Fault::at(pointer, detail)]);
     let mut wanted = thing::flatten(&wish.document).map_err(invalid)?;
     let mut tx = app.change(actor, Scope::All).await?;
-    let reader = Reader { store: &app.store, master_key: &app.master_key };
-    let concerned = !wish.document.accounts.is_empty() || !wish.document.consumers.is_empty() || wish.prune == Prune::Files;
-    let stored = reader.read(&mut tx, if concerned { Customers::With } else { Customers::Without }).await?;
+    let reader = Reader {
+        store: &app.store,
+        master_key: &app.master_key,
+    };
+    let concerned =
+        !wish.document.accounts.is_empty() || !wish.document.consumers.is_empty() || wish.prune == Prune::Files;
+    let stored = reader
+        .read(&mut tx, if concerned { Customers::With } else { Customers::Without })
+        .await?;
     complete(&mut wanted, &stored, &reader.settings().await?);
     let changes = plan::plan(&stored, &wanted, wish.prune);
     let mut faults = check::check(&wish.document, &export(&after(&stored, &wanted, &changes)));
@@ -71,7 +77,10 @@ pub(crate) async fn apply(app: &App, actor: Actor, wish: Apply) -> Result<Applie
     crate::api::answer::no_faults(faults)?;
     if wish.run == Run::Dry || changes.is_empty() {
         tx.rollback().await?;
-        return Ok(Applied { changes, revision: app.store.revision().await? });
+        return Ok(Applied {
+            changes,
+            revision: app.store.revision().await?,
+        });
     }
     write(app, &mut tx, (&stored, &wanted, &changes), wish.origin).await?;
     app.publisher.try_catalog(app, &mut tx).await.map_err(refused)?;
@@ -90,7 +99,13 @@ async fn write(
     (stored, wanted, changes): (&Stored, &Wanted, &ChangeSet),
     origin: Origin,
 ) -> Result<(), Problem> {
-    let mut writer = Writer { tx, master_key: &app.master_key, stored, wanted, origin };
+    let mut writer = Writer {
+        tx,
+        master_key: &app.master_key,
+        stored,
+        wanted,
+        origin,
+    };
     for item in &changes.items {
         writer.write(item).await?;
     }
@@ -123,16 +138,41 @@ async fn keep(tx: &mut ControlTx) -> Result<(), Problem> {
 async fn document_of(tx: &mut ControlTx, objects: &[store::Object]) -> Result<Document, Problem> {
     let mut stored = Stored::new();
     for object in objects {
-        let Some(key) = current::key(object, objects) else { continue };
+        let Some(key) = current::key(object, objects) else {
+            continue;
+        };
         let description = match object.fields.document {
-            Some(hash) => tx.document(&hash).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            Some(hash) => tx
+                .document(&hash)
+                .await?
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
             None => None,
         };
-        let thing = thing::Thing { body: object.fields.body.clone(), description, secret: None, position: object.fields.position };
-        stored.insert(key, Held { id: object.id.clone(), origin: object.fields.origin, thing, subscribers: 0 });
+        let thing = thing::Thing {
+            body: object.fields.body.clone(),
+            description,
+            secret: None,
+            position: object.fields.position,
+        };
+        stored.insert(
+            key,
+            Held {
+                id: object.id.clone(),
+                origin: object.fields.origin,
+                thing,
+                subscribers: 0,
+            },
+        );
     }
-    let settings: Settings = tx.settings().await?.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
-    Ok(Document { settings, ..export(&stored) })
+    let settings: Settings = tx
+        .settings()
+        .await?
+        .and_then(|json| serde_json::from_value(json).ok())
+        .unwrap_or_default();
+    Ok(Document {
+        settings,
+        ..export(&stored)
+    })
 }
 
 /// Fills in what an account leaves to the deployment: what it has already, else the defaults.
@@ -140,9 +180,14 @@ fn complete(wanted: &mut Wanted, stored: &Stored, settings: &Settings) {
     for (key, thing) in wanted.iter_mut().filter(|(key, _)| key.0 == ThingKind::Account) {
         let held = stored.get(key).map(|held| &held.thing.body);
         let defaults = [("currency", settings.billing.currency.as_str()), ("timezone", "UTC")];
-        let Some(map) = thing.body.as_object_mut() else { continue };
+        let Some(map) = thing.body.as_object_mut() else {
+            continue;
+        };
         for (field, default) in defaults {
-            let value = held.and_then(|body| body.get(field)).cloned().unwrap_or_else(|| Json::from(default));
+            let value = held
+                .and_then(|body| body.get(field))
+                .cloned()
+                .unwrap_or_else(|| Json::from(default));
             map.entry(field).or_insert(value);
         }
     }
@@ -151,11 +196,20 @@ fn complete(wanted: &mut Wanted, stored: &Stored, settings: &Settings) {
 /// What would be in force after the changes.
 fn after(stored: &Stored, wanted: &Wanted, changes: &ChangeSet) -> Stored {
     let mut after = stored.clone();
-    for item in changes.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Archive)) {
+    for item in changes
+        .items
+        .iter()
+        .filter(|item| matches!(item.action, Action::Delete | Action::Archive))
+    {
         after.remove(&(item.kind, item.key.clone()));
     }
     for (key, thing) in wanted {
-        let held = Held { id: String::new(), origin: Origin::File, thing: thing.clone(), subscribers: 0 };
+        let held = Held {
+            id: String::new(),
+            origin: Origin::File,
+            thing: thing.clone(),
+            subscribers: 0,
+        };
         after.insert(key.clone(), held);
     }
     after
@@ -163,11 +217,21 @@ fn after(stored: &Stored, wanted: &Wanted, changes: &ChangeSet) -> Stored {
 
 /// An API with an upstream header needs its value once; later documents may leave it out.
 fn missing_secrets(sent: &Document, stored: &Stored) -> Vec<Fault> {
-    let known = |name: &str| stored.get(&(ThingKind::Api, name.to_owned())).is_some_and(|held| held.thing.secret.is_some());
-    let lacks = |api: &config::Api| api.upstream.auth.as_ref().is_some_and(|auth| auth.value.is_none()) && !known(&api.name);
+    let known = |name: &str| {
+        stored
+            .get(&(ThingKind::Api, name.to_owned()))
+            .is_some_and(|held| held.thing.secret.is_some())
+    };
+    let lacks =
+        |api: &config::Api| api.upstream.auth.as_ref().is_some_and(|auth| auth.value.is_none()) && !known(&api.name);
     let apis = sent.apis.iter().enumerate().filter(|(_, api)| lacks(api));
     apis.map(|(index, api)| {
-        let variable = api.upstream.auth.as_ref().and_then(|auth| auth.value_env.clone()).unwrap_or_default();
+        let variable = api
+            .upstream
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.value_env.clone())
+            .unwrap_or_default();
         let text = format!("the value is missing: the command that applies reads it from the variable `{variable}`");
         Fault::at(format!("/apis/{index}/upstream/auth/value"), text)
     })
@@ -176,13 +240,23 @@ fn missing_secrets(sent: &Document, stored: &Stored) -> Vec<Fault> {
 
 /// The settings of the deployment.
 pub(crate) async fn settings(app: &App) -> Result<Settings, Problem> {
-    Reader { store: &app.store, master_key: &app.master_key }.settings().await
+    Reader {
+        store: &app.store,
+        master_key: &app.master_key,
+    }
+    .settings()
+    .await
 }
 
 /// The configuration as a document that an apply accepts.
 pub(crate) async fn exported(app: &App, actor: Actor, customers: Customers) -> Result<Document, Problem> {
     let mut tx = app.change(actor, Scope::All).await?;
-    let stored = Reader { store: &app.store, master_key: &app.master_key }.read(&mut tx, customers).await?;
+    let stored = Reader {
+        store: &app.store,
+        master_key: &app.master_key,
+    }
+    .read(&mut tx, customers)
+    .await?;
     tx.rollback().await?;
     Ok(export(&stored))
 }

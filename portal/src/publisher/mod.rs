@@ -69,7 +69,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(app: App, feed: snapshot::Publisher) -> Self {
-        Self { app, feed, known: None, revision: 0 }
+        Self {
+            app,
+            feed,
+            known: None,
+            revision: 0,
+        }
     }
 
     /// Publishes after each wake until `stop` turns true.
@@ -82,7 +87,10 @@ impl Worker {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             if let Err(error) = self.publish().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the snapshot cannot be published");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the snapshot cannot be published"
+                );
                 self.known = None;
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -94,15 +102,25 @@ impl Worker {
         if self.known.is_some() && self.app.store.revision().await? == self.revision {
             return Ok(());
         }
-        let mut tx = self.app.store.change(Actor::system("publisher"), self.app.clock.now()).await?;
+        let mut tx = self
+            .app
+            .store
+            .change(Actor::system("publisher"), self.app.clock.now())
+            .await?;
         let collected = self.collect(&mut tx).await;
         tx.rollback().await?;
-        let Collected { changes, catalog, revision, whole } = collected?;
+        let Collected {
+            changes,
+            catalog,
+            revision,
+            whole,
+        } = collected?;
         let previous = if whole { None } else { Some(self.feed.feed().current()) };
         let key = self.app.master_key.clone();
         let number = u64::try_from(revision).unwrap_or_default();
         let compiled =
-            tokio::task::spawn_blocking(move || snapshot::compile(previous.as_deref(), changes, number, &key)).await??;
+            tokio::task::spawn_blocking(move || snapshot::compile(previous.as_deref(), changes, number, &key))
+                .await??;
         self.feed.publish(compiled);
         self.known = Some(catalog);
         self.revision = revision;
@@ -122,20 +140,34 @@ impl Worker {
             let catalog = catalog::catalog(tx, cache).await?;
             return self.everything(tx, catalog, revision).await;
         };
-        let catalog = if touched.catalog { catalog::catalog(tx, cache).await? } else { known.clone() };
+        let catalog = if touched.catalog {
+            catalog::catalog(tx, cache).await?
+        } else {
+            known.clone()
+        };
         // Keys name products by their ids: other products mean other keys.
         if customers::products(known) != customers::products(&catalog) {
             return self.everything(tx, catalog, revision).await;
         }
         let mut changes = catalog::difference(known, &catalog);
         changes.extend(customers::some(&self.app, tx, &touched, &catalog).await?);
-        Ok(Collected { changes, catalog, revision, whole: false })
+        Ok(Collected {
+            changes,
+            catalog,
+            revision,
+            whole: false,
+        })
     }
 
     async fn everything(&self, tx: &mut ControlTx, catalog: Catalog, revision: i64) -> Result<Collected, Error> {
         let mut changes: Vec<Change> = catalog.values().cloned().collect();
         changes.extend(customers::all(&self.app, tx, &catalog).await?);
-        Ok(Collected { changes, catalog, revision, whole: true })
+        Ok(Collected {
+            changes,
+            catalog,
+            revision,
+            whole: true,
+        })
     }
 }
 
@@ -157,7 +189,9 @@ pub(crate) struct Touched {
 /// What has changed since a revision; `None` when that is forgotten.
 async fn touched(app: &App, tx: &mut ControlTx, since: i64) -> Result<Option<Touched>, Error> {
     let mut touched = Touched::default();
-    let Some(changes) = app.store.changes_since(since, FEED_PAGE).await? else { return Ok(None) };
+    let Some(changes) = app.store.changes_since(since, FEED_PAGE).await? else {
+        return Ok(None);
+    };
     if changes.len() >= FEED_PAGE as usize {
         return Ok(None);
     }
@@ -170,7 +204,9 @@ async fn touched(app: &App, tx: &mut ControlTx, since: i64) -> Result<Option<Tou
                     Ok(id) => tx.subscription(id).await?,
                     Err(_) => None,
                 };
-                touched.consumers.extend(subscription.map(|subscription| subscription.consumer_id));
+                touched
+                    .consumers
+                    .extend(subscription.map(|subscription| subscription.consumer_id));
             }
             Kind::Settings | Kind::Account => {}
             _ => touched.catalog = true,

@@ -34,8 +34,14 @@ fn a_record_is_visible_to_every_reader_as_soon_as_append_returns() {
     for seq in 0..600 {
         append_some(&mut writer, 1);
         for reader in [&mut inside, &mut outside] {
-            let batch = reader.read_from(producer, seq, 1).unwrap().expect("the record is there");
-            assert_eq!(batch.records().collect::<Vec<_>>(), vec![(seq, &payload(producer, seq)[..])]);
+            let batch = reader
+                .read_from(producer, seq, 1)
+                .unwrap()
+                .expect("the record is there");
+            assert_eq!(
+                batch.records().collect::<Vec<_>>(),
+                vec![(seq, &payload(producer, seq)[..])]
+            );
         }
     }
     assert_eq!(inside.read_from(producer, 600, 1).unwrap(), None);
@@ -49,9 +55,14 @@ fn records_appended_together_read_like_single_ones() {
     let mut writer = journal.writer(0).unwrap();
     let producer = writer.producer();
     for group in 0..40_u64 {
-        let payloads: Vec<Vec<u8>> = (group * 16..(group + 1) * 16).map(|seq| payload(producer, seq)).collect();
+        let payloads: Vec<Vec<u8>> = (group * 16..(group + 1) * 16)
+            .map(|seq| payload(producer, seq))
+            .collect();
         let tickets: Vec<_> = payloads.iter().map(|payload| ticket(&writer, payload.len())).collect();
-        let last = writer.append_many(tickets.into_iter().zip(payloads.iter().map(Vec::as_slice))).unwrap().unwrap();
+        let last = writer
+            .append_many(tickets.into_iter().zip(payloads.iter().map(Vec::as_slice)))
+            .unwrap()
+            .unwrap();
         assert_eq!((last.seq, last.place), (group * 16 + 15, Place::Kernel));
     }
     assert_eq!(writer.append_many([]).unwrap(), None);
@@ -79,7 +90,11 @@ fn positions_are_a_barrier_for_everything_appended_before() {
     let mut two = journal.writer(1).unwrap();
     append_some(&mut one, 5);
     append_some(&mut two, 7);
-    let mut ends: Vec<_> = journal.positions().iter().map(|end| (end.producer, end.next_seq)).collect();
+    let mut ends: Vec<_> = journal
+        .positions()
+        .iter()
+        .map(|end| (end.producer, end.next_seq))
+        .collect();
     ends.sort_unstable();
     let mut expected = vec![(one.producer(), 5), (two.producer(), 7)];
     expected.sort_unstable();
@@ -100,7 +115,10 @@ fn the_bell_wakes_a_waiting_thread_and_calls_back() {
     assert_eq!(calls.load(Ordering::SeqCst), 0, "nobody asked");
 
     let armed = journal.bell().arm();
-    assert!(!journal.bell().wait(armed, Duration::from_millis(5)), "nothing was appended");
+    assert!(
+        !journal.bell().wait(armed, Duration::from_millis(5)),
+        "nothing was appended"
+    );
     let waiting = thread::spawn({
         let journal = Arc::clone(&journal);
         move || journal.bell().wait(armed, Duration::from_secs(30))

@@ -23,7 +23,12 @@ fn appender() -> PathBuf {
 
 /// Runs the child for about `millis` after its first output, kills it, and returns its producer and the numbers that it printed.
 fn run_and_kill(dir: &Path, mode: &str, millis: u64) -> (ProducerId, Vec<u64>) {
-    let mut child = Command::new(appender()).arg(dir).arg(mode).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(appender())
+        .arg(dir)
+        .arg(mode)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut output = child.stdout.take().unwrap();
     let mut text = vec![0; 33];
     output.read_exact(&mut text).unwrap();
@@ -64,15 +69,26 @@ fn every_acknowledged_record_survives_every_kill() {
         let mut settings = desk.settings();
         settings.segment_bytes = 64 << 10;
         let journal = Journal::open(settings).unwrap();
-        let tail = journal.recovered().iter().find(|tail| tail.producer == producer).unwrap();
+        let tail = journal
+            .recovered()
+            .iter()
+            .find(|tail| tail.producer == producer)
+            .unwrap();
         assert_eq!((tail.ending, tail.gap), (Ending::Interrupted, None));
         let found = recovered(&journal, producer);
         let acked = acknowledged.len() as u64;
         assert!(acked > 0, "round {round}: the child appended nothing");
-        assert!(found == acked || found == acked + 1, "round {round}: {acked} acknowledged, {found} found");
+        assert!(
+            found == acked || found == acked + 1,
+            "round {round}: {acked} acknowledged, {found} found"
+        );
         kept.insert(producer, found);
         for (&producer, &count) in &kept {
-            assert_eq!(recovered(&journal, producer), count, "earlier producers stay as they were");
+            assert_eq!(
+                recovered(&journal, producer),
+                count,
+                "earlier producers stay as they were"
+            );
         }
         if dice.coin() {
             journal.free_below(producer, found).unwrap();
@@ -87,5 +103,9 @@ fn the_crash_test_notices_records_acknowledged_before_they_are_appended() {
     let desk = Desk::new();
     let (producer, acknowledged) = run_and_kill(&desk.dir(), "careless", 40);
     let found = recovered(&desk.open(), producer);
-    assert!(found < acknowledged.len() as u64, "{found} found of {}", acknowledged.len());
+    assert!(
+        found < acknowledged.len() as u64,
+        "{found} found of {}",
+        acknowledged.len()
+    );
 }

@@ -76,7 +76,11 @@ fn folder(desk: &Desk) -> HashMap<ProducerId, u64> {
 
 fn harmable(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+    for entry in fs::read_dir(dir)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().is_dir())
+    {
         files.extend(fs::read_dir(entry.path()).unwrap().map(|entry| entry.unwrap().path()));
     }
     files.sort();
@@ -95,7 +99,12 @@ fn read_all(dir: &Path, producer: ProducerId, written: u64) {
         }
         next += found.len() as u64;
         match error {
-            Some(Error::Missing { first: resume, .. } | Error::Damaged { resume: Some(resume), .. }) => {
+            Some(
+                Error::Missing { first: resume, .. }
+                | Error::Damaged {
+                    resume: Some(resume), ..
+                },
+            ) => {
                 assert!(resume > next, "reading must go on");
                 next = resume;
             }
@@ -141,7 +150,14 @@ fn a_flipped_bit_in_the_middle_is_told_with_the_place_where_reading_goes_on() {
     edit(&files[1], |bytes| bytes[5_000] ^= 4);
     let mut reader = journal.reader();
     let (found, error) = read(&mut reader, producer, 0);
-    let Some(Error::Damaged { from, resume: Some(resume), .. }) = error else { panic!("{error:?}") };
+    let Some(Error::Damaged {
+        from,
+        resume: Some(resume),
+        ..
+    }) = error
+    else {
+        panic!("{error:?}")
+    };
     assert_eq!(found.len() as u64, from);
     assert!(resume > from);
     crate::desk::expect_records(&mut reader, producer, resume, 400);

@@ -22,14 +22,24 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: Arc::new(AtomicI64::new(1_000)) }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(AtomicI64::new(1_000)),
+        }
     }
 
     /// In memory where that is possible: for tests whose faults are simulated and need no real disk.
     pub(crate) fn in_memory() -> Self {
         let shm = Path::new("/dev/shm");
-        let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
-        Self { folder: folder.unwrap(), clock: Arc::new(AtomicI64::new(1_000)) }
+        let folder = if shm.is_dir() {
+            tempfile::tempdir_in(shm)
+        } else {
+            tempfile::tempdir()
+        };
+        Self {
+            folder: folder.unwrap(),
+            clock: Arc::new(AtomicI64::new(1_000)),
+        }
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -62,7 +72,11 @@ pub(crate) fn ticket(writer: &Writer, bytes: usize) -> Ticket {
         match writer.reserve(bytes) {
             Ok(ticket) => return ticket,
             Err(full) => {
-                assert_eq!(full, Full::Preparing, "only a segment in preparation is worth waiting for");
+                assert_eq!(
+                    full,
+                    Full::Preparing,
+                    "only a segment in preparation is worth waiting for"
+                );
                 assert!(Instant::now() < deadline, "no segment within 30 s");
                 thread::sleep(Duration::from_millis(1));
             }

@@ -30,7 +30,9 @@ fn failing(
     let switch = Arc::new(AtomicBool::new(false));
     let mut settings = desk.settings();
     let on = Arc::clone(&switch);
-    settings.faults = Some(Arc::new(move |op| if on.load(Ordering::SeqCst) { fault(op) } else { Ok(()) }));
+    settings.faults = Some(Arc::new(
+        move |op| if on.load(Ordering::SeqCst) { fault(op) } else { Ok(()) },
+    ));
     (settings, switch)
 }
 
@@ -53,7 +55,10 @@ fn records_wait_in_memory_while_writes_fail_and_follow_in_order() {
         assert_eq!((appended.seq, appended.place), (seq, Place::Memory));
     }
     assert_eq!(writer.reserve(10).unwrap_err(), Full::Failing);
-    assert!(matches!(writer.append_unreserved(b"tick"), Err(Error::Full(Full::Failing))));
+    assert!(matches!(
+        writer.append_unreserved(b"tick"),
+        Err(Error::Full(Full::Failing))
+    ));
     let status = journal.status().writers[0].clone();
     assert_eq!((status.queued, status.next_seq), (4, 3));
     assert!(status.write_failures > 0);
@@ -71,7 +76,9 @@ fn records_wait_in_memory_while_writes_fail_and_follow_in_order() {
 fn a_write_that_fails_half_way_leaves_no_torn_record() {
     let desk = Desk::in_memory();
     let (settings, broken) = failing(&desk, |op| {
-        if let Op::Write { file, bytes, offset, .. } = op
+        if let Op::Write {
+            file, bytes, offset, ..
+        } = op
             && is_record(op)
         {
             file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
@@ -95,7 +102,9 @@ fn a_write_that_fails_half_way_leaves_no_torn_record() {
 fn a_write_that_fails_after_all_bytes_arrived_is_not_read_twice() {
     let desk = Desk::in_memory();
     let (settings, broken) = failing(&desk, |op| {
-        if let Op::Write { file, bytes, offset, .. } = op
+        if let Op::Write {
+            file, bytes, offset, ..
+        } = op
             && is_record(op)
         {
             file.write_all_at(bytes, offset)?;
@@ -133,8 +142,10 @@ fn the_queue_in_memory_is_bounded_and_what_is_lost_uses_no_number() {
     let mut writer = journal.writer(0).unwrap();
     let tickets: Vec<_> = (0..10).map(|_| crate::desk::ticket(&writer, 300)).collect();
     broken.store(true, Ordering::SeqCst);
-    let outcomes: Vec<bool> =
-        tickets.into_iter().map(|ticket| writer.append(ticket, &[7; 200]).is_ok()).collect();
+    let outcomes: Vec<bool> = tickets
+        .into_iter()
+        .map(|ticket| writer.append(ticket, &[7; 200]).is_ok())
+        .collect();
     assert_eq!(outcomes.iter().filter(|ok| **ok).count(), 5);
     assert_eq!(journal.status().writers[0].lost, 5);
     broken.store(false, Ordering::SeqCst);
@@ -162,7 +173,13 @@ fn segments_that_cannot_be_made_shed_requests_until_they_can() {
 #[test]
 fn after_a_failed_sync_records_go_to_another_segment() {
     let desk = Desk::in_memory();
-    let (settings, broken) = failing(&desk, |op| if matches!(op, Op::SyncData { .. }) { eio() } else { Ok(()) });
+    let (settings, broken) = failing(&desk, |op| {
+        if matches!(op, Op::SyncData { .. }) {
+            eio()
+        } else {
+            Ok(())
+        }
+    });
     let journal = Journal::open(settings).unwrap();
     let mut writer = journal.writer(0).unwrap();
     append_some(&mut writer, 3);
@@ -190,7 +207,8 @@ fn a_sync_of_seconds_blocks_no_append() {
         let slow = Arc::clone(&slow);
         move |op| {
             let take = |left: u32| left.checked_sub(1);
-            if matches!(op, Op::SyncData { .. }) && slow.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
+            if matches!(op, Op::SyncData { .. }) && slow.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+            {
                 thread::sleep(SYNC);
             }
             Ok(())
@@ -208,7 +226,10 @@ fn a_sync_of_seconds_blocks_no_append() {
     let start = Instant::now();
     append_some(&mut writer, 2_000);
     let spent = start.elapsed();
-    assert!(journal.status().writers[0].synced_seq <= 2, "the sync is still under way");
+    assert!(
+        journal.status().writers[0].synced_seq <= 2,
+        "the sync is still under way"
+    );
     assert!(spent < SYNC / 2, "2,000 appends took {spent:?}");
     expect_records(&mut journal.reader(), writer.producer(), 0, 2_002);
     wait_until("the sync is over", || journal.status().writers[0].synced_seq >= 2);

@@ -4,8 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ffi::OsString,
-    fs,
-    io,
+    fs, io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::Ordering},
@@ -62,7 +61,9 @@ impl Platter {
 
 fn list(path: &Path) -> BTreeMap<OsString, u64> {
     let entries = fs::read_dir(path).unwrap().map(Result::unwrap);
-    entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().ino())).collect()
+    entries
+        .map(|entry| (entry.file_name(), entry.metadata().unwrap().ino()))
+        .collect()
 }
 
 /// Files of the world after the cut: path below the folder, contents.
@@ -181,7 +182,10 @@ fn run_and_cut(desk: &Desk, dice: &mut Dice) -> Vec<Truth> {
     }
     platter.lock().unwrap().left = Some(0);
     for status in journal.status().writers {
-        let (_, truth) = writers.iter_mut().find(|(_, truth)| truth.producer == status.producer).unwrap();
+        let (_, truth) = writers
+            .iter_mut()
+            .find(|(_, truth)| truth.producer == status.producer)
+            .unwrap();
         (truth.next_seq, truth.synced_seq) = (status.next_seq, status.synced_seq);
     }
     let held = platter.lock().unwrap();
@@ -196,7 +200,16 @@ fn run_and_cut(desk: &Desk, dice: &mut Dice) -> Vec<Truth> {
 fn start(journal: &Journal, worker: u32) -> (Writer, Truth) {
     let writer = journal.writer(worker).unwrap();
     let producer = writer.producer();
-    (writer, Truth { producer, next_seq: 0, synced_seq: 0, freed: 0, at_ms: Vec::new() })
+    (
+        writer,
+        Truth {
+            producer,
+            next_seq: 0,
+            synced_seq: 0,
+            freed: 0,
+            at_ms: Vec::new(),
+        },
+    )
 }
 
 fn turn(desk: &Desk, journal: &Journal, one: &mut (Writer, Truth), world: (&mut Dice, &dyn Fn() -> bool)) {
@@ -247,7 +260,9 @@ fn naive_is_wrong(dir: &Path, truth: &Truth) -> bool {
     let Ok(entries) = fs::read_dir(dir.join(truth.producer.to_string())) else {
         return false;
     };
-    let segments = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "seg"));
+    let segments = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"));
     segments.flat_map(|path| naive(&path)).any(|record| {
         let text = String::from_utf8_lossy(&record).into_owned();
         let seq = text.split(' ').nth(1).and_then(|seq| seq.parse().ok());
@@ -261,17 +276,36 @@ fn check(seed: u64, dir: &Path, truth: &Truth) -> u64 {
     let tail = tails.iter().find(|tail| tail.producer == truth.producer);
     let tail = tail.unwrap_or_else(|| panic!("seed {seed}: the producer is gone without a trace"));
     let gap = tail.gap.unwrap_or_else(|| panic!("seed {seed}: no gap"));
-    assert_eq!((gap.kind, gap.from_seq), (GapKind::PowerLoss, tail.next_seq), "seed {seed}");
-    assert!(tail.next_seq >= truth.synced_seq, "seed {seed}: {} < {}", tail.next_seq, truth.synced_seq);
+    assert_eq!(
+        (gap.kind, gap.from_seq),
+        (GapKind::PowerLoss, tail.next_seq),
+        "seed {seed}"
+    );
+    assert!(
+        tail.next_seq >= truth.synced_seq,
+        "seed {seed}: {} < {}",
+        tail.next_seq,
+        truth.synced_seq
+    );
     assert!(tail.next_seq <= truth.next_seq, "seed {seed}");
-    let lost = usize::try_from(tail.next_seq).ok().and_then(|next| truth.at_ms.get(next..)).unwrap_or_default();
-    assert!(lost.iter().all(|at| *at >= gap.since_ms), "seed {seed}: lost before {}", gap.since_ms);
+    let lost = usize::try_from(tail.next_seq)
+        .ok()
+        .and_then(|next| truth.at_ms.get(next..))
+        .unwrap_or_default();
+    assert!(
+        lost.iter().all(|at| *at >= gap.since_ms),
+        "seed {seed}: lost before {}",
+        gap.since_ms
+    );
     let (found, _) = read(&mut Reader::open(dir), truth.producer, tail.first_seq);
     assert_eq!(found.len() as u64, tail.next_seq - tail.first_seq, "seed {seed}");
     for (record, seq) in found.iter().zip(tail.first_seq..) {
         assert_eq!(record, &payload(truth.producer, seq), "seed {seed}: a wrong record");
     }
-    assert!(tail.first_seq <= truth.freed, "seed {seed}: records that nobody freed are missing in front");
+    assert!(
+        tail.first_seq <= truth.freed,
+        "seed {seed}: records that nobody freed are missing in front"
+    );
     truth.next_seq - tail.next_seq
 }
 
@@ -295,7 +329,9 @@ fn a_power_loss_leaves_a_gap_and_never_a_wrong_record() {
         assert_ne!(BootId::current().unwrap(), boot(1));
         assert!(journal.recovered().iter().all(|tail| tail.gap.is_some()), "seed {seed}");
     }
-    println!("200 cuts, seeds 0..200: {lost} records lost, {torn} torn producers, {silent} losses silent without the boot id");
+    println!(
+        "200 cuts, seeds 0..200: {lost} records lost, {torn} torn producers, {silent} losses silent without the boot id"
+    );
     assert!(lost > 1_000, "the shim loses records: {lost}");
     assert!(torn > 20, "without checksums wrong records would be read: {torn}");
     assert!(silent > 20, "without the boot id losses would be silent: {silent}");

@@ -7,7 +7,9 @@ use journal::{BootId, Ending, Error, Gap, GapKind, Journal, ProducerTail, mark_r
 use crate::desk::{Desk, append, append_some, boot, expect_records};
 
 fn only(journal: &Journal) -> &ProducerTail {
-    let [tail] = journal.recovered() else { panic!("one producer expected: {:?}", journal.recovered()) };
+    let [tail] = journal.recovered() else {
+        panic!("one producer expected: {:?}", journal.recovered())
+    };
     tail
 }
 
@@ -26,8 +28,14 @@ fn an_orderly_close_is_recovered_as_such_even_after_a_reboot() {
     settings.boot = boot(9);
     let journal = Journal::open(settings).unwrap();
     let tail = only(&journal);
-    assert_eq!((tail.producer, tail.worker, tail.node.as_str()), (producer, 4, "node-1"));
-    assert_eq!((tail.first_seq, tail.next_seq, tail.ending, tail.gap), (0, 300, Ending::Orderly, None));
+    assert_eq!(
+        (tail.producer, tail.worker, tail.node.as_str()),
+        (producer, 4, "node-1")
+    );
+    assert_eq!(
+        (tail.first_seq, tail.next_seq, tail.ending, tail.gap),
+        (0, 300, Ending::Orderly, None)
+    );
     expect_records(&mut journal.reader(), producer, 0, 300);
 }
 
@@ -48,10 +56,17 @@ fn without_a_close_the_same_boot_has_the_whole_tail_and_another_boot_a_gap() {
     drop(journal);
 
     let same = recover(&desk.dir(), BootId::current().unwrap()).unwrap();
-    assert_eq!((same[0].next_seq, same[0].ending, same[0].gap), (20, Ending::Interrupted, None));
+    assert_eq!(
+        (same[0].next_seq, same[0].ending, same[0].gap),
+        (20, Ending::Interrupted, None)
+    );
     let other = recover(&desk.dir(), boot(9)).unwrap();
     // The note of the last sync (at 4,000, by the drop) tells of the one before.
-    let gap = Gap { kind: GapKind::PowerLoss, from_seq: 20, since_ms: 3_000 };
+    let gap = Gap {
+        kind: GapKind::PowerLoss,
+        from_seq: 20,
+        since_ms: 3_000,
+    };
     assert_eq!((other[0].next_seq, other[0].gap), (20, Some(gap)));
 }
 
@@ -75,9 +90,17 @@ fn a_verdict_is_passed_once_and_kept() {
     journal.free_below(past, 3).unwrap();
     append_some(&mut journal.writer(0).unwrap(), 3);
     drop(journal);
-    let gap = Some(Gap { kind: GapKind::PowerLoss, from_seq: 3, since_ms: 1_000 });
+    let gap = Some(Gap {
+        kind: GapKind::PowerLoss,
+        from_seq: 3,
+        since_ms: 1_000,
+    });
     assert_eq!(only(&reopened(4)).gap, gap);
-    assert_eq!(only(&reopened(4)).gap, gap, "the second look is in the boot that passed the verdict");
+    assert_eq!(
+        only(&reopened(4)).gap,
+        gap,
+        "the second look is in the boot that passed the verdict"
+    );
     assert_eq!(only(&reopened(3)).gap, gap);
 }
 
@@ -107,7 +130,9 @@ fn a_copied_folder_closes_the_old_producers_and_both_copies_go_on() {
     copy(&desk.dir(), &other.dir());
 
     let copied = other.open();
-    let gap = only(&copied).gap.expect("a copy cannot know what the original wrote later");
+    let gap = only(&copied)
+        .gap
+        .expect("a copy cannot know what the original wrote later");
     assert_eq!((gap.kind, gap.from_seq), (GapKind::Copied, 10));
     let mut fresh = copied.writer(0).unwrap();
     append_some(&mut fresh, 4);
@@ -121,7 +146,11 @@ fn a_copied_folder_closes_the_old_producers_and_both_copies_go_on() {
     drop(fresh);
     drop(copied);
     let again = other.open();
-    let gaps: Vec<_> = again.recovered().iter().map(|tail| tail.gap.map(|gap| gap.kind)).collect();
+    let gaps: Vec<_> = again
+        .recovered()
+        .iter()
+        .map(|tail| tail.gap.map(|gap| gap.kind))
+        .collect();
     assert_eq!(gaps.iter().filter(|gap| gap.is_none()).count(), 1, "{gaps:?}");
 }
 
@@ -152,8 +181,10 @@ fn a_restored_folder_closes_the_old_producers_once() {
 }
 
 fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -170,8 +201,15 @@ fn freed_segments_go_and_the_rest_stays_readable() {
     assert!(freed > 2 && freed < segments, "{freed} of {segments}");
     expect_records(&mut journal.reader(), producer, 500, 1_000);
     let missing = journal.reader().read_from(producer, 0, 1);
-    assert!(matches!(missing, Err(Error::Missing { first, .. }) if first <= 500 && first > 300), "{missing:?}");
-    assert_eq!(journal.free_below(producer, 1_000).unwrap(), segments - freed - 1, "the last one is being written");
+    assert!(
+        matches!(missing, Err(Error::Missing { first, .. }) if first <= 500 && first > 300),
+        "{missing:?}"
+    );
+    assert_eq!(
+        journal.free_below(producer, 1_000).unwrap(),
+        segments - freed - 1,
+        "the last one is being written"
+    );
     assert_eq!(journal.free_below(producer, 1_000).unwrap(), 0);
 }
 
@@ -188,7 +226,12 @@ fn an_ended_producer_vanishes_when_it_is_freed_to_its_end() {
     assert_eq!(journal.producers().len(), 2, "a live producer stays");
     writer.close().unwrap();
     idle.close().unwrap();
-    assert!(journal.producers().iter().all(|one| one.ending == Some(Ending::Orderly)));
+    assert!(
+        journal
+            .producers()
+            .iter()
+            .all(|one| one.ending == Some(Ending::Orderly))
+    );
     journal.free_below(producer, 9).unwrap();
     assert!(folder.exists());
     journal.free_below(producer, 10).unwrap();
@@ -223,7 +266,11 @@ fn recycled_segments_never_show_their_old_records() {
 }
 
 fn expect_count(journal: &Journal, writer: &journal::Writer, count: u64) {
-    let batch = journal.reader().read_from(writer.producer(), count - 1, 1 << 20).unwrap().unwrap();
+    let batch = journal
+        .reader()
+        .read_from(writer.producer(), count - 1, 1 << 20)
+        .unwrap()
+        .unwrap();
     assert_eq!(batch.last_seq() + 1, count);
 }
 

@@ -36,7 +36,10 @@ fn all_tickets(writer: &Writer, dice: &mut Dice) -> Vec<(Ticket, Vec<u8>)> {
         match writer.reserve(bytes) {
             Ok(ticket) => held.push((ticket, vec![u8::try_from(held.len() % 256).unwrap(); bytes])),
             Err(full) => {
-                assert!(matches!(full, Full::Disk(io::ErrorKind::StorageFull) | Full::Preparing), "{full}");
+                assert!(
+                    matches!(full, Full::Disk(io::ErrorKind::StorageFull) | Full::Preparing),
+                    "{full}"
+                );
                 return held;
             }
         }
@@ -162,11 +165,20 @@ fn settings_that_cannot_work_are_refused() {
     };
     assert!(matches!(with(|s| s.segment_bytes = 100), Err(Error::Settings(_))));
     assert!(matches!(with(|s| s.ahead = 0), Err(Error::Settings(_))));
-    assert!(matches!(with(|s| s.max_bytes = s.segment_bytes), Err(Error::Settings(_))));
-    assert!(matches!(with(|s| s.fsync_every = Duration::ZERO), Err(Error::Settings(_))));
+    assert!(matches!(
+        with(|s| s.max_bytes = s.segment_bytes),
+        Err(Error::Settings(_))
+    ));
+    assert!(matches!(
+        with(|s| s.fsync_every = Duration::ZERO),
+        Err(Error::Settings(_))
+    ));
     let two = with(|s| s.max_bytes = 3 * s.segment_bytes).unwrap();
     let _first = two.writer(0).unwrap();
-    assert!(matches!(two.writer(1), Err(Error::Settings(_))), "two writers need four segments");
+    assert!(
+        matches!(two.writer(1), Err(Error::Settings(_))),
+        "two writers need four segments"
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ impl<'a> Tmpfs<'a> {
     fn mount(at: &'a Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={size},nr_inodes=200");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at)
+            .output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
 }
@@ -26,13 +29,15 @@ impl Drop for Tmpfs<'_> {
 }
 
 fn fill(journal: &Journal, writer: &mut journal::Writer) {
-    wait_until("the disk is full", || loop {
-        match writer.reserve(400) {
-            Ok(ticket) => {
-                let payload = payload(writer.producer(), writer.next_seq());
-                writer.append(ticket, &payload).unwrap();
+    wait_until("the disk is full", || {
+        loop {
+            match writer.reserve(400) {
+                Ok(ticket) => {
+                    let payload = payload(writer.producer(), writer.next_seq());
+                    writer.append(ticket, &payload).unwrap();
+                }
+                Err(full) => return matches!(full, Full::Disk(_)),
             }
-            Err(full) => return matches!(full, Full::Disk(_)),
         }
     });
     assert!(journal.status().writers[0].blocked.is_some());
@@ -54,7 +59,11 @@ fn a_full_disk_sheds_and_recovers_by_itself() {
     let mut read_to = 0;
     for _ in 0..5 {
         fill(&journal, &mut writer);
-        assert!(writer.next_seq() > read_to + 1_000, "most of the disk was used: {:?}", journal.status());
+        assert!(
+            writer.next_seq() > read_to + 1_000,
+            "most of the disk was used: {:?}",
+            journal.status()
+        );
         // Nothing that was admitted is lost while the disk is full.
         expect_records(&mut journal.reader(), producer, read_to, writer.next_seq());
         read_to = writer.next_seq();

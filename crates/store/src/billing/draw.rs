@@ -380,13 +380,15 @@ impl Draw<'_> {
                 }
             }
         }
-        let postponed = self.place(corrections, &mut groups);
+        let mut postponed = self.place(corrections, &mut groups);
+        for ((_, due), deltas) in groups {
+            postponed.extend(self.group(tx, due, deltas).await?);
+        }
         let corrected = ratings.iter().filter(|rating| rating.kind == RunKind::Correction);
         let keys = corrected.map(|rating| (rating.subscription, rating.period_start));
-        self.out.corrected = keys.filter(|key| !postponed.contains(key)).collect();
-        for ((_, due), deltas) in groups {
-            self.group(tx, due, deltas).await?;
-        }
+        self.out.corrected = keys
+            .filter(|key| !postponed.contains(key) && self.pending.contains(key))
+            .collect();
         Ok(())
     }
 
@@ -398,10 +400,14 @@ impl Draw<'_> {
         before: &BTreeMap<(String, u32), Before>,
     ) -> Result<Option<Delta>> {
         if found.currency.is_some_and(|currency| currency != charge.currency) {
-            return Err(Error::State(format!(
-                "{} was billed in another currency before",
-                charge.key.subscription
-            )));
+            // What was paid in advance stays paid; usage must not be billed in two currencies.
+            return match charge.basis {
+                Basis::Advance | Basis::Return | Basis::Arrears => Ok(None),
+                Basis::Usage => Err(Error::State(format!(
+                    "{} was billed in another currency before",
+                    charge.key.subscription
+                ))),
+            };
         }
         let again = matches!(kind, RunKind::Correction) || charge.basis != Basis::Usage;
         if found.billed.held && again && kind != RunKind::Reissue {
@@ -453,16 +459,26 @@ impl Draw<'_> {
         postponed
     }
 
-    async fn group(&mut self, tx: &mut Tx, due: Timestamp, deltas: Vec<Delta>) -> Result<()> {
+    /// Adds the documents of one due instant. Returns the periods whose refund finds no line to go back against yet,
+    /// because the line stands in a draft.
+    async fn group(
+        &mut self,
+        tx: &mut Tx,
+        due: Timestamp,
+        deltas: Vec<Delta>,
+    ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
         let Some(currency) = deltas.first().map(|delta| delta.charge.currency) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let assembled = assemble(deltas);
-        let mut refunds = Vec::new();
+        let (mut refunds, mut unplaced) = (Vec::new(), Vec::new());
         for refund in assembled.refunds {
             let lines = creditable(tx, &refund).await?;
             let places = allocate(refund.minor, &lines);
-            if !places.is_empty() {
+            if places.is_empty() {
+                let keys = refund.deltas.iter().map(|delta| &delta.charge.key);
+                unplaced.extend(keys.map(|key| (key.subscription, key.period_start)));
+            } else {
                 refunds.push((refund, places));
             }
         }
@@ -474,7 +490,7 @@ impl Draw<'_> {
                 refunds,
             });
         }
-        Ok(())
+        Ok(unplaced)
     }
 }
 

@@ -72,7 +72,10 @@ async fn a_transaction_reads_the_documents_and_settings_that_it_has_written() {
         let hash = tx.put_document(b"{}").await.unwrap();
         assert_eq!(tx.document(&hash).await.unwrap().as_deref(), Some(b"{}".as_slice()));
         assert!(tx.set_settings(&serde_json::json!({"signup": "open"})).await.unwrap());
-        assert_eq!(tx.settings().await.unwrap(), Some(serde_json::json!({"signup": "open"})));
+        assert_eq!(
+            tx.settings().await.unwrap(),
+            Some(serde_json::json!({"signup": "open"}))
+        );
         tx.rollback().await.unwrap();
         assert_eq!(store.document(&hash).await.unwrap(), None);
     })
