@@ -144,6 +144,34 @@ fn a_lost_journal_is_noticed() {
     assert!(missing > 0, "the check is blind to lost records");
 }
 
+/// A journal that is taken away after the ledger counted its records and before analytics had them: the platform starts,
+/// announces the gap, and the check says that totals have no facts behind them.
+#[test]
+fn facts_that_are_gone_before_analytics_had_them_are_announced() {
+    let mut world = World::start(&limits());
+    let subscriber = world.subscriber("acme");
+    let data = world.platform.settings.data_dir.clone();
+    // Another program holds analytics, so that the ledger runs ahead.
+    let mut analytics = Database::open(&data.join("analytics.db"));
+    analytics.run("BEGIN IMMEDIATE");
+    let load = plan(&world, &subscriber, "ahead").start();
+    load.wait_successes(200);
+    std::thread::sleep(Duration::from_millis(500));
+    world.platform.kill();
+    load.killed();
+    let calls = load.stop();
+    drop(analytics);
+    std::fs::remove_dir_all(data.join("journal")).unwrap();
+    world.platform.restart();
+    assert!(world.metric("tollgate_usage_gaps_total") > 0);
+    let found = differences(&books(&world, &subscriber, calls));
+    assert!(
+        found
+            .iter()
+            .any(|found| matches!(found, Difference::Totals { used, billed_events, .. } if used > billed_events))
+    );
+}
+
 /// Segments that come again are recognised; the control takes away what the ledger knows of their producers.
 #[test]
 fn segments_that_come_again_are_not_counted_again() {

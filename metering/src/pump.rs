@@ -1,6 +1,6 @@
 //! The one task: read, fold, commit, hand to analytics, free.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use domain::usage::{Fact, Kind, Outcome, ProducerId, Record};
 use journal::Journal;
 use sha2::Digest as _;
 use store::Store;
-use store::ledger::{AnalyticsBatch, Claim, Ended, ProducerRow};
+use store::ledger::{AnalyticsBatch, Claim, Ended, LedgerBatch, ProducerBatch, ProducerRow};
 use tokio::sync::{Notify, mpsc, oneshot};
 use usage_source::{Delivery, Ending, GapKind, Position, Producer, Segments};
 
@@ -423,12 +423,9 @@ impl Pump {
                 // The ledger has noted the hole already.
                 Err(journal::Error::Missing { first, .. }) => at = first.max(at + 1),
                 Err(journal::Error::Damaged { resume, .. }) => at = resume.unwrap_or(note.next_seq),
-                Ok(None) => at = note.next_seq,
-                Err(journal::Error::Unknown(_)) => {
-                    return Err(Error::Lost {
-                        producer: note.producer,
-                        first: at,
-                    });
+                Ok(None) | Err(journal::Error::Unknown(_)) => {
+                    self.note_lost(note, at).await?;
+                    at = note.next_seq;
                 }
                 Err(error) => return Err(usage_source::Error::from(error).into()),
             }
@@ -437,6 +434,38 @@ impl Pump {
         batch.ledger_commit = note.ledger_commit;
         self.add_interrupted(&mut batch, note).await?;
         Ok(batch)
+    }
+
+    /// Notes a gap in the ledger: it has counted records that no fact will ever stand behind. Their totals stay, and the
+    /// platform must not wait for a journal that somebody took away.
+    async fn note_lost(&self, note: &AnalyticsBatch, first: u64) -> Result<(), Error> {
+        let (producer, next_seq) = (note.producer, note.next_seq);
+        let lost = Error::Lost { producer, first };
+        tracing::error!(to = next_seq, "{lost}");
+        let Some(place) = self.places.get(&producer) else {
+            return Err(lost);
+        };
+        let batch = ProducerBatch {
+            claim: Claim {
+                producer,
+                next_seq: place.next_seq,
+                owner_epoch: place.epoch,
+            },
+            next_seq: place.next_seq,
+            alive_through: None,
+            opened: BTreeMap::new(),
+            closed: Vec::new(),
+            gaps: vec![gap(producer, first, Some(next_seq), "facts_lost", None)],
+            poison: Vec::new(),
+            ended: None,
+        };
+        let batch = LedgerBatch {
+            totals: BTreeMap::new(),
+            producers: vec![batch],
+        };
+        let noted = self.store.commit_usage(&batch, self.clock.now()).await?;
+        self.metrics.gaps.inc();
+        noted.map(drop).ok_or(lost)
     }
 
     async fn add_interrupted(&self, batch: &mut Batch, note: &AnalyticsBatch) -> Result<(), Error> {

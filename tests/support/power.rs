@@ -61,7 +61,7 @@ impl Power {
             a & 0xffff,
             b >> 52,
             b & 0xfff,
-            a ^ b >> 16 & 0xffff_ffff
+            (a ^ b) & 0xffff_ffff_ffff
         );
         std::fs::write(&self.boot, id).unwrap();
     }
