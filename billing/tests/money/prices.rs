@@ -18,6 +18,11 @@ fn usage_in(currency: &str, mut entry: Json) -> Json {
 }
 
 /// Row of the table of examples, price, and what quantities cost in minor units.
+#[expect(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a table of rows is read as one thing"
+)]
 fn rows() -> Vec<(&'static str, Json, Vec<(&'static str, i64)>)> {
     let unit = |unit: &str| usage(json!({ "model": "unit", "unit": unit }));
     let fees = json!([{ "up_to": 100, "flat": "5", "unit": "0" }, { "up_to": 1000, "flat": "10", "unit": "0.02" }, { "unit": "0.01" }]);
@@ -176,6 +181,7 @@ async fn row_1_an_amount_in_advance_is_charged_at_the_start_of_every_period() {
 #[tokio::test]
 async fn rows_15_52_and_53_outcomes_are_billed_as_the_policy_says() {
     let world = World::new().await;
+    #[expect(clippy::type_complexity, reason = "a table of rows is read as one thing")]
     let cases: [(&str, &str, &[(&str, u64)], &str, i64); 3] = [
         (
             "15",

@@ -33,7 +33,8 @@ pub(crate) fn at(text: &str) -> Timestamp {
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) handle: Handle,
-    _directory: Option<tempfile::TempDir>,
+    #[expect(dead_code, reason = "holds the folder until the test ends")]
+    directory: Option<tempfile::TempDir>,
 }
 
 /// A published plan.
@@ -86,7 +87,7 @@ impl World {
             .unwrap();
         store.migrate(at("2020-01-01T00:00:00Z")).await.unwrap();
         let mut world = Self::on(store).await;
-        world._directory = Some(directory);
+        world.directory = Some(directory);
         world
     }
 
@@ -102,7 +103,7 @@ impl World {
         Self {
             store,
             handle,
-            _directory: None,
+            directory: None,
         }
     }
 

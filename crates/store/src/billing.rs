@@ -20,6 +20,7 @@ mod payments;
 mod read;
 mod revenue;
 mod runs;
+mod sort;
 mod transitions;
 mod usage;
 mod voiding;

@@ -120,6 +120,7 @@ pub(crate) struct UsageBody {
 }
 
 /// The default policy: the one that quotas and invoices use.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a policy")]
 pub(super) fn billed(outcome: &Outcome) -> bool {
     !billable(Policy::V1, outcome).is_none()
 }
@@ -135,7 +136,7 @@ pub(super) fn milliseconds(micros: u64) -> f64 {
 }
 
 impl UsageItem {
-    fn new(row: UsageRow, dimensions: &[Dimension]) -> Self {
+    fn new(row: &UsageRow, dimensions: &[Dimension]) -> Self {
         let quantile = |per_mille| {
             row.latency
                 .quantile(per_mille)
@@ -327,7 +328,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, Query(asked): Q
     }
     let items = rows
         .into_iter()
-        .map(|row| UsageItem::new(row, &query.group_by))
+        .map(|row| UsageItem::new(&row, &query.group_by))
         .collect();
     Ok(answer::json(StatusCode::OK, &UsageBody { items }))
 }

@@ -309,7 +309,7 @@ pub(crate) fn export(stored: &Stored) -> config::Document {
             ThingKind::Consumer => document.consumers.extend(read(body)),
             ThingKind::Credential => owner(&mut document, name, |consumer| consumer.credentials.extend(read(body))),
             ThingKind::Subscription => owner(&mut document, name, |consumer| {
-                consumer.subscriptions.extend(read(body))
+                consumer.subscriptions.extend(read(body));
             }),
         }
     }

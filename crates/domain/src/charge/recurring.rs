@@ -18,6 +18,14 @@ struct Turn<'a> {
     period: Period,
 }
 
+/// When a charge's service runs, and when it is due.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    from: Timestamp,
+    to: Timestamp,
+    due: Timestamp,
+}
+
 impl Contract {
     /// Everything recurring that is due by `now`, from the recurring periods in which `since` lies on.
     ///
@@ -96,16 +104,33 @@ impl Contract {
                 Ok(vec![self.turn_charge(
                     turn,
                     Basis::Arrears,
-                    (from, to),
-                    due,
+                    Served { from, to, due },
                     proration,
                 )?])
             }
             Term::Advance => {
-                let mut charges = vec![self.turn_charge(turn, Basis::Advance, (from, period.end), from, proration)?];
+                let mut charges = vec![self.turn_charge(
+                    turn,
+                    Basis::Advance,
+                    Served {
+                        from,
+                        to: period.end,
+                        due: from,
+                    },
+                    proration,
+                )?];
                 let by_end = self.ended_at.is_some() && stretch.to == self.ended_at;
                 if to < period.end && (!by_end || self.credit_at_end) {
-                    charges.push(self.turn_charge(turn, Basis::Return, (to, period.end), to, proration)?);
+                    charges.push(self.turn_charge(
+                        turn,
+                        Basis::Return,
+                        Served {
+                            from: to,
+                            to: period.end,
+                            due: to,
+                        },
+                        proration,
+                    )?);
                 }
                 Ok(charges)
             }
@@ -116,13 +141,12 @@ impl Contract {
         &self,
         turn: &Turn<'_>,
         basis: Basis,
-        service: (Timestamp, Timestamp),
-        due: Timestamp,
+        served: Served,
         proration: &Proration,
     ) -> Result<Charge, ChargeError> {
         let (stretch, period) = (turn.stretch, &turn.period);
         let price = Exact::from(turn.recurring.amount);
-        let share = proration.share(period, service.0, service.1);
+        let share = proration.share(period, served.from, served.to);
         let signed = if basis == Basis::Return { -&price } else { price.clone() };
         let currency = stretch.terms.currency;
         let description = match basis {
@@ -149,8 +173,8 @@ impl Contract {
             exact: &signed * &share,
             minor: prorate(&signed, &share, currency)?,
             currency,
-            due,
-            service,
+            due: served.due,
+            service: (served.from, served.to),
             rated: None,
             text: LineText {
                 description,

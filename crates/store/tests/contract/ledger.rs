@@ -310,6 +310,20 @@ async fn gaps_poison_and_conflicts_are_kept_once() {
     .await;
 }
 
+async fn count_up_to_forty(store: Store) {
+    loop {
+        let next = store.producers().await.unwrap()[0].next_seq;
+        if next >= 40 {
+            return;
+        }
+        let used = [(key("requests", "upstream/2xx", 1), Quantity::from_units(1), 1)];
+        store
+            .commit_usage(&batch(part(next, next + 1), &used), START)
+            .await
+            .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn concurrent_writers_of_one_producer_count_every_range_once() {
     on_both(async |store| {
@@ -317,19 +331,7 @@ async fn concurrent_writers_of_one_producer_count_every_range_once() {
         let mut tasks = Vec::new();
         for _ in 0..4 {
             let store = store.clone();
-            tasks.push(tokio::spawn(async move {
-                loop {
-                    let next = store.producers().await.unwrap()[0].next_seq;
-                    if next >= 40 {
-                        return;
-                    }
-                    let used = [(key("requests", "upstream/2xx", 1), Quantity::from_units(1), 1)];
-                    store
-                        .commit_usage(&batch(part(next, next + 1), &used), START)
-                        .await
-                        .unwrap();
-                }
-            }));
+            tasks.push(tokio::spawn(count_up_to_forty(store)));
         }
         for task in tasks {
             task.await.unwrap();
