@@ -2,7 +2,7 @@
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Any text.
     Text,
     /// A text that is never shown.
@@ -27,15 +27,15 @@ pub enum Kind {
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub(crate) struct Key {
     /// Dotted name in `tollgate.toml`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Default as text; empty means none.
-    pub default: &'static str,
+    pub(crate) default: &'static str,
     /// One line of help.
-    pub help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
@@ -48,7 +48,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'stat
 }
 
 /// All keys, in the order in which they are shown.
-pub const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("gateway.listen", Kind::Address, "127.0.0.1:8080", "where clients call"),
     key(
         "gateway.public_url",
@@ -201,18 +201,18 @@ pub const KEYS: &[Key] = &[
 
 impl Key {
     /// The environment variable that sets it.
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("TOLLGATE_{}", self.name.replace('.', "_").to_uppercase())
     }
 }
 
 /// The key of this dotted name.
-pub fn find(name: &str) -> Option<&'static Key> {
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
 /// The known name that is nearest to an unknown one.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::osa_distance(known, name), known))
         .min()

@@ -36,8 +36,6 @@ pub(crate) enum Error {
     Config(#[from] crate::config::Error),
     #[error("the platform could not start")]
     Serve(#[from] serve::Error),
-    #[error("no directory for the demo's data")]
-    Directory(#[source] std::io::Error),
     #[error("the sample API could not start")]
     SampleApi(#[source] std::io::Error),
     #[error("the platform could not be configured: {0}")]
@@ -68,7 +66,7 @@ fn demo(options: &Options, environment: &Environment) -> Result<(), Error> {
     }
     let secret = domain::key::KeyHash(domain::random::bytes()).to_hex();
     let sample = child::SampleApi::start(&secret).map_err(Error::SampleApi)?;
-    let runtime = serve::runtime().map_err(serve::Error::from)?;
+    let runtime = serve::runtime()?;
     runtime.block_on(async {
         let running = serve::start(config.clone(), environment).await?;
         let facts = set_up::Facts {

@@ -132,28 +132,20 @@ pub(super) fn run(facts: Facts) -> Result<SetUp, String> {
 }
 
 fn make(api: &Api, (account, consumer, plan): (&str, &str, &'static str)) -> Result<Caller, String> {
-    let account_id = match api.find("/accounts?limit=1000", account)? {
-        Some(id) => id,
-        None => {
-            let email = format!("billing@{}.example", consumer.split('-').next().unwrap_or(consumer));
-            id(&api.call(
-                "POST",
-                "/accounts",
-                &json!({ "name": account, "email": email, "currency": "USD" }),
-            )?)?
-        }
+    let account_id = if let Some(id) = api.find("/accounts?limit=1000", account)? {
+        id
+    } else {
+        let email = format!("billing@{}.example", consumer.split('-').next().unwrap_or(consumer));
+        let new = json!({ "name": account, "email": email, "currency": "USD" });
+        id(&api.call("POST", "/accounts", &new)?)?
     };
-    let consumer_id = match api.find("/consumers?limit=1000", consumer)? {
-        Some(id) => id,
-        None => {
-            let new = id(&api.call(
-                "POST",
-                "/consumers",
-                &json!({ "account_id": account_id, "name": consumer }),
-            )?)?;
-            subscribe(api, &new, plan)?;
-            new
-        }
+    let consumer_id = if let Some(id) = api.find("/consumers?limit=1000", consumer)? {
+        id
+    } else {
+        let new = json!({ "account_id": account_id, "name": consumer });
+        let new = id(&api.call("POST", "/consumers", &new)?)?;
+        subscribe(api, &new, plan)?;
+        new
     };
     let secret = |mode: &str| {
         let path = format!("/consumers/{consumer_id}/credentials");

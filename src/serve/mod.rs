@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use data_dir::prepare as prepare_directory;
 pub(crate) use roles::Roles;
-pub(crate) use start::{Login, Running, start};
+pub(crate) use start::{Login, start};
 
 use crate::config::{Config, Environment};
 

@@ -1,6 +1,7 @@
 //! Which services a process runs.
 
 /// Services of one process.
+#[expect(clippy::struct_excessive_bools, reason = "each role is there or not, independently")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Roles {
     gateway: bool,

@@ -145,13 +145,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     wake.set(portal.waker());
     health.set("snapshot", true);
     let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
-    tasks.push(tokio::spawn(upkeep::sweep(counters, base.clock.clone())));
-    tasks.push(tokio::spawn(upkeep::purge(
-        base.store.clone(),
-        base.analytics.clone(),
-        feed.clone(),
-        base.clock.clone(),
-    )));
+    tasks.extend(start_upkeep(&base, counters, &feed));
     health.set("gateway", true);
     let certificates = [
         (gateway_tls, config.gateway_tls.clone()),
@@ -177,6 +171,14 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         admin_token,
         tasks,
     })
+}
+
+fn start_upkeep(base: &Base, counters: Counters, feed: &Feed) -> [JoinHandle<()>; 2] {
+    let (store, analytics, clock) = (base.store.clone(), base.analytics.clone(), base.clock.clone());
+    [
+        tokio::spawn(upkeep::sweep(counters, clock.clone())),
+        tokio::spawn(upkeep::purge(store, analytics, feed.clone(), clock)),
+    ]
 }
 
 /// What the portal is told of the process configuration.

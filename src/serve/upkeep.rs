@@ -9,8 +9,8 @@ use domain::config::Settings;
 use snapshot::{Feed, Snapshot};
 use store::Store;
 
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-const PURGE_EVERY: Duration = Duration::from_secs(3_600);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+const PURGE_EVERY: Duration = Duration::from_hours(1);
 const DAY_MS: i64 = 86_400_000;
 /// Kept whatever the settings say: a line can be disputed so long after its period.
 const LEAST_DAYS: i64 = 90;
