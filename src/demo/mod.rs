@@ -68,6 +68,7 @@ fn demo(options: &Options, environment: &Environment) -> Result<(), Error> {
     let sample = child::SampleApi::start(&secret).map_err(Error::SampleApi)?;
     let runtime = serve::runtime()?;
     runtime.block_on(async {
+        let signals = serve::Signals::listen();
         let running = serve::start(config.clone(), environment).await?;
         let facts = set_up::Facts {
             gateway_url: config.gateway_public_url.clone(),
@@ -86,7 +87,7 @@ fn demo(options: &Options, environment: &Environment) -> Result<(), Error> {
         story::tell(&set_up, &logins, options.json);
         let stop = Arc::new(AtomicBool::new(false));
         let senders = traffic::start(&set_up, options.traffic, &stop);
-        serve::until_told_to_end().await;
+        signals.told_to_end().await;
         stop.store(true, Ordering::Release);
         running.stop().await;
         for sender in senders {

@@ -14,7 +14,7 @@ mod upkeep;
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use data_dir::prepare as prepare_directory;
 pub(crate) use roles::Roles;
@@ -89,9 +89,10 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 pub(crate) fn run(config: Config, _roles: Roles, environment: &Environment) -> Result<(), Error> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
+        let signals = Signals::listen();
         let running = start(config, environment).await?;
         running.announce();
-        until_told_to_end().await;
+        signals.told_to_end().await;
         running.stop().await;
         Ok(())
     });
@@ -100,14 +101,28 @@ pub(crate) fn run(config: Config, _roles: Roles, environment: &Environment) -> R
     done
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(crate) async fn until_told_to_end() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be listened for; only kill ends this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and SIGINT, listened for from the start on, so that none is missed once an address was told.
+pub(crate) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Self {
+        Self(
+            signal(SignalKind::terminate())
+                .ok()
+                .zip(signal(SignalKind::interrupt()).ok()),
+        )
+    }
+
+    /// Waits for one of them.
+    pub(crate) async fn told_to_end(self) {
+        let Some((mut term, mut int)) = self.0 else {
+            tracing::error!("signals cannot be listened for; only kill ends this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
     }
 }
