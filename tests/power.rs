@@ -189,7 +189,7 @@ fn a_power_loss_leaves_a_gap_and_never_a_wrong_record() {
 #[test]
 fn without_the_boot_id_losses_would_be_silent() {
     let mut machine = Machine::new(seed());
-    let silent = (0..10)
+    let silent = (0..40)
         .map(|round| machine.cut(round, Kernel::ClaimsItNeverStopped))
         .find(|cut| cut.lost > 0 && cut.gaps == 0);
     assert!(silent.is_some(), "the check is blind");
