@@ -132,10 +132,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Leave to use a connection.
-#[expect(
+/// Leave to use a connection. It lives for a moment: a box would be an allocation for each request, and whether the
+/// variants differ much in size hangs on the build.
+#[allow(
     clippy::large_enum_variant,
-    reason = "lives for a moment; a box would be an allocation for each request"
+    reason = "the size of a connection differs between builds, so that the lint is not always met"
 )]
 pub(crate) enum Grant {
     /// A kept one.
