@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::balance::{self, Registry};
 use crate::metrics::Sheet;
-use crate::pool::{Grant, Lease};
+use crate::pool::Lease;
 use crate::upstream::{Target, Upstream, Upstreams};
 
 /// Time limits of one request.
@@ -111,17 +111,15 @@ impl Forwarder {
                 Some(grant) => grant,
                 None => target.pool.grant(deadline).await.ok_or(ProblemKind::Overloaded)?,
             };
-            let lease = match grant {
-                Grant::Kept(connection, lease) => {
-                    self.sheet.upstream_reused.add(1);
-                    return Ok(Ready {
-                        connection,
-                        lease,
-                        target: Rc::clone(target),
-                    });
-                }
-                Grant::Open(lease) => lease,
-            };
+            let lease = grant.lease;
+            if let Some(connection) = grant.kept {
+                self.sheet.upstream_reused.add(1);
+                return Ok(Ready {
+                    connection,
+                    lease,
+                    target: Rc::clone(target),
+                });
+            }
             match target.connect(&self.tls, deadline).await {
                 Ok(connection) => {
                     Registry::accepted(&target.weighted.health);

@@ -132,17 +132,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Leave to use a connection. It lives for a moment: a box would be an allocation for each request, and whether the
-/// variants differ much in size hangs on the build.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the size of a connection differs between builds, so that the lint is not always met"
-)]
-pub(crate) enum Grant {
-    /// A kept one.
-    Kept(Connection, Rc<Lease>),
-    /// A new one may be opened.
-    Open(Rc<Lease>),
+/// Leave to use a connection of the upstream.
+pub(crate) struct Grant {
+    /// A kept one; `None` when a new one may be opened.
+    pub(crate) kept: Option<Connection>,
+    /// What the connection comes home by.
+    pub(crate) lease: Rc<Lease>,
 }
 
 impl Pool {
@@ -174,13 +169,19 @@ impl Pool {
 
     fn try_grant(self: &Rc<Self>) -> Option<Grant> {
         self.pop()
-            .map(|idle| Grant::Kept(idle.connection, idle.lease))
+            .map(|idle| Grant {
+                kept: Some(idle.connection),
+                lease: idle.lease,
+            })
             .or_else(|| self.try_open())
     }
 
     /// Leave to open a connection beside the kept ones; `None` when the upstream's bound is reached.
     pub(crate) fn try_open(self: &Rc<Self>) -> Option<Grant> {
-        Slot::take(&self.shared, self.settings.per_upstream).map(|slot| Grant::Open(Lease::new(self, slot)))
+        Slot::take(&self.shared, self.settings.per_upstream).map(|slot| Grant {
+            kept: None,
+            lease: Lease::new(self, slot),
+        })
     }
 
     /// The connection that was used last: those below it may then grow old enough to be closed.
@@ -237,7 +238,7 @@ mod tests {
 
     fn open_lease(grant: Option<Grant>) -> Rc<Lease> {
         match grant {
-            Some(Grant::Open(lease)) => lease,
+            Some(Grant { kept: None, lease }) => lease,
             _ => panic!("no leave to open"),
         }
     }
@@ -250,7 +251,11 @@ mod tests {
         lease.give_back(near);
         drop(lease);
         assert_eq!(pool.shared.open.load(Ordering::Relaxed), 1);
-        let Some(Grant::Kept(connection, lease)) = pool.grant(Instant::now()).await else {
+        let Some(Grant {
+            kept: Some(connection),
+            lease,
+        }) = pool.grant(Instant::now()).await
+        else {
             panic!("not kept")
         };
         assert!(pool.grant(Instant::now() + Duration::from_millis(20)).await.is_none());
@@ -269,7 +274,7 @@ mod tests {
             lease.give_back(near);
         };
         let (granted, ()) = tokio::join!(waiting, coming);
-        assert!(matches!(granted, Some(Grant::Kept(..))));
+        assert!(granted.is_some_and(|grant| grant.kept.is_some()));
         assert_eq!(pool.shared.waiting.load(Ordering::Relaxed), 0);
     }
 
