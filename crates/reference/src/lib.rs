@@ -1,0 +1,1 @@
+//! Reference documentation from OpenAPI documents of any version.
