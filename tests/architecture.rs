@@ -25,6 +25,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tollgate-payments", &["domain"]),
     ("tollgate-description", &["domain"]),
     ("tollgate-documents", &["domain"]),
+    ("tollgate-mail", &["domain"]),
     ("tollgate-snapshot", &["domain", "description"]),
     // The services; they never know each other.
     (
@@ -65,6 +66,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "payments",
             "description",
             "documents",
+            "mail",
             "serving",
             "telemetry",
         ],
