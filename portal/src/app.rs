@@ -1,6 +1,6 @@
 //! What every handler of the portal holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use analytics::Embedded;
 use domain::clock::Clock;
@@ -10,6 +10,7 @@ use store::{Actor, ControlTx, Scope, Store};
 use crate::api::refusals::Refusals;
 use crate::hooks::Hooks;
 use crate::http::problem::Problem;
+use crate::pages::web::cookie::Scheme;
 use crate::publisher::Publisher;
 
 /// Shared state. Clones are cheap.
@@ -26,6 +27,53 @@ pub(crate) struct Inner {
     pub(crate) publisher: Publisher,
     pub(crate) test_clock: TestClock,
     pub(crate) refusals: Refusals,
+    pub(crate) links: Links,
+}
+
+/// Where browsers and programs find this deployment.
+#[derive(Debug)]
+pub(crate) struct Links {
+    portal: String,
+    gateway: OnceLock<String>,
+}
+
+impl Links {
+    /// From the public address of the portal, without a slash at its end.
+    pub(crate) fn new(portal: String) -> Self {
+        Self {
+            portal,
+            gateway: OnceLock::new(),
+        }
+    }
+
+    /// The portal: `https://developers.example`.
+    pub(crate) fn origin(&self) -> &str {
+        &self.portal
+    }
+
+    /// A page with its host, for mails.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.portal)
+    }
+
+    /// Whether cookies may be `Secure`.
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.portal.starts_with("https://") {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
+    }
+
+    /// The gateway: `https://api.example`; `None` while none is known.
+    pub(crate) fn gateway(&self) -> Option<&str> {
+        self.gateway.get().map(String::as_str)
+    }
+
+    /// Tells where the gateway is; the first word holds.
+    pub(crate) fn gateway_at(&self, url: &str) {
+        let _ = self.gateway.set(url.trim_end_matches('/').to_owned());
+    }
 }
 
 /// Whether the clock may be moved through the API.

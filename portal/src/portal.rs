@@ -17,11 +17,12 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::api;
 use crate::api::refusals::Refusals;
-use crate::app::{App, Inner, TestClock};
+use crate::app::{App, Inner, Links, TestClock};
 use crate::bind::{OpenBind, Tls, TrustedProxies, bind_allowed};
 use crate::hooks::Hooks;
 use crate::http::headers::{Transport, secure};
@@ -42,6 +43,8 @@ const PRUNE_EVERY: Duration = Duration::from_hours(1);
 pub struct Settings {
     /// Address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where browsers find it, without a slash at the end; the address that it listens on unless given.
+    pub public_url: Option<String>,
     /// TLS of our own.
     pub tls: Option<Arc<ServerConfig>>,
     /// Whether proxies in front are configured.
@@ -99,7 +102,7 @@ pub struct Portal;
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
-    publisher: Publisher,
+    app: App,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -107,8 +110,13 @@ pub struct Running {
 impl Running {
     /// Tells the publisher that something was committed elsewhere in the process; cheap to call from anywhere.
     pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
-        let publisher = self.publisher.clone();
+        let publisher = self.app.publisher.clone();
         move || publisher.wake()
+    }
+
+    /// Tells the pages under which address the gateway is found.
+    pub fn gateway_at(&self, url: &str) {
+        self.app.links.gateway_at(url);
     }
 
     /// Stops accepting, lets requests in flight finish, stops publishing.
@@ -130,6 +138,14 @@ impl Portal {
         bind_allowed(settings.listen, tls, settings.trusted_proxies)?;
         let deployment = crate::http::problem::hex(&domain::random::bytes::<16>());
         parts.store.ensure_instance(&deployment, parts.clock.now()).await?;
+        let failed = |source| Error::Listen {
+            addr: settings.listen,
+            source,
+        };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let public_url = settings.public_url.unwrap_or_else(|| format!("{scheme}://{addr}"));
         let app = App::new(Inner {
             store: parts.store,
             analytics: parts.analytics,
@@ -139,18 +155,13 @@ impl Portal {
             publisher: Publisher::default(),
             test_clock: settings.test_clock,
             refusals: Refusals::default(),
+            links: Links::new(public_url),
         });
         let mut worker = Worker::new(app.clone(), parts.feed);
         worker
             .publish()
             .await
             .map_err(|error| Error::Snapshot(error.to_string()))?;
-        let failed = |source| Error::Listen {
-            addr: settings.listen,
-            source,
-        };
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let addr = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let transport = if settings.tls.is_some() {
             Transport::Tls
@@ -167,7 +178,7 @@ impl Portal {
         ];
         Ok(Running {
             addr,
-            publisher: app.publisher.clone(),
+            app,
             stop,
             tasks,
         })
@@ -179,11 +190,15 @@ fn router(app: &App, transport: Transport) -> Router {
     Router::new()
         .nest("/api/v1", api::router(app))
         .route("/api/docs", get(pages::api_docs::show))
-        .route("/", get(pages::home::show))
+        .merge(pages::router(app))
         .route("/static/style.css", get(pages::statics::style))
+        .route("/static/portal.js", get(pages::statics::script))
+        .route("/static/htmx.js", get(pages::statics::htmx))
+        .route("/static/brand.css", get(pages::statics::brand))
         .route("/static/icons.svg", get(pages::statics::icons))
-        .fallback(async || Problem::missing("page or route"))
+        .fallback(pages::web::enter::nothing_here)
         .with_state(app.clone())
+        .layer(CompressionLayer::new().gzip(true).compress_when(pages::may_be_packed()))
         .layer(TimeoutLayer::with_status_code(
             axum::http::StatusCode::REQUEST_TIMEOUT,
             REQUEST_DEADLINE,

@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use domain::ids::{AccountId, TokenId};
-use store::{Actor, ControlTx};
+use domain::ids::{AccountId, TokenId, UserId};
+use store::{Actor, ControlTx, Membership};
 
 use super::endpoint::Need;
 use super::refusals::Refusal;
@@ -18,11 +18,29 @@ use crate::app::App;
 use crate::http::listen::Peer;
 use crate::http::problem::Problem;
 
-/// A caller whose token has the scope of the route.
+/// Who stands behind a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// A program with a token.
+    Token(TokenId),
+    /// A person at a page.
+    User(UserId),
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => id.fmt(f),
+            Self::User(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A caller who may do what the route does: a token with its scope, or a person whom the page's access has let in.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// Its token.
-    pub(crate) token: TokenId,
+    /// Who it is.
+    pub(crate) who: Who,
     /// The one account that it sees; all when `None`.
     pub(crate) account: Option<AccountId>,
     /// What it may do.
@@ -32,6 +50,26 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// A member of an organisation at a page: sees that account alone.
+    pub(crate) fn member(user: UserId, membership: &Membership, address: Option<&str>) -> Self {
+        Self {
+            who: Who::User(user),
+            account: Some(membership.account_id),
+            scopes: Scope::all(),
+            address: address.map(str::to_owned),
+        }
+    }
+
+    /// Someone of staff at a page: sees every account.
+    pub(crate) fn staff(user: UserId, address: Option<&str>) -> Self {
+        Self {
+            who: Who::User(user),
+            account: None,
+            scopes: Scope::all(),
+            address: address.map(str::to_owned),
+        }
+    }
+
     /// What it may see.
     pub(crate) fn scope(&self) -> store::Scope {
         self.account.map_or(store::Scope::All, store::Scope::Account)
@@ -39,7 +77,10 @@ impl Caller {
 
     /// How the audit log names it.
     pub(crate) fn actor(&self) -> Actor {
-        let actor = Actor::token(self.token);
+        let actor = match self.who {
+            Who::Token(id) => Actor::token(id),
+            Who::User(id) => Actor::user(id),
+        };
         match &self.address {
             Some(address) => actor.from_address(address.clone()),
             None => actor,
@@ -140,7 +181,7 @@ async fn identify(app: &App, headers: &HeaderMap, address: Option<String>) -> Re
     }
     let scopes = token.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
     Ok(Caller {
-        token: token.id,
+        who: Who::Token(token.id),
         account: token.account_id,
         scopes,
         address,

@@ -53,7 +53,7 @@ pub(crate) async fn replay(State(app): State<App>, request: Request, next: Next)
 async fn once(app: &App, caller: &Caller, key: String, request: Request, next: Next) -> Result<Response, Problem> {
     let (request, hash) = hashed(request).await?;
     let key = IdempotencyKey {
-        principal: caller.token.to_string(),
+        principal: caller.who.to_string(),
         key,
         request_hash: hash,
     };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use domain::ids::TokenId;
+use super::caller::Who;
 use serde_json::json;
 use store::{AuditEvent, Kind};
 
@@ -26,10 +26,10 @@ pub(crate) struct Refusal {
 
 /// When which token was last written to the audit log for which scope.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<HashMap<(TokenId, Scope), Instant>>);
+pub(crate) struct Refusals(Mutex<HashMap<(Who, Scope), Instant>>);
 
 impl Refusals {
-    fn is_new(&self, key: (TokenId, Scope), now: Instant) -> bool {
+    fn is_new(&self, key: (Who, Scope), now: Instant) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.len() >= MAX_REMEMBERED {
             seen.retain(|_, at| now.duration_since(*at) < QUIET);
@@ -44,14 +44,14 @@ impl Refusals {
     /// Notes a refusal.
     pub(crate) async fn note(&self, app: &App, caller: &Caller, refusal: Refusal) {
         let Refusal { method, path, scope } = &refusal;
-        tracing::warn!(token = %caller.token, %method, %path, %scope, "a token was refused");
-        if !self.is_new((caller.token, refusal.scope), Instant::now()) {
+        tracing::warn!(token = %caller.who, %method, %path, %scope, "a token was refused");
+        if !self.is_new((caller.who, refusal.scope), Instant::now()) {
             return;
         }
         let event = AuditEvent {
             action: "token.refused".to_owned(),
             kind: Kind::Token,
-            target: caller.token.to_string(),
+            target: caller.who.to_string(),
             account: caller.account,
             before: None,
             after: Some(json!({"method": method, "path": path, "scope": scope})),
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn one_event_a_minute_for_each_token_and_scope() {
         let refusals = Refusals::default();
-        let (token, now) = (TokenId::from_bits(1), Instant::now());
+        let (token, now) = (Who::Token(domain::ids::TokenId::from_bits(1)), Instant::now());
         assert!(refusals.is_new((token, Scope::GatewaysConnect), now));
         assert!(!refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_secs(59)));
-        assert!(refusals.is_new((TokenId::from_bits(2), Scope::GatewaysConnect), now));
+        assert!(refusals.is_new((Who::Token(domain::ids::TokenId::from_bits(2)), Scope::GatewaysConnect), now));
         assert!(refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_mins(1)));
     }
 }

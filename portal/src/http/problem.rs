@@ -5,7 +5,7 @@
 //! database or of the operating system, which go to the log alone.
 
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -147,6 +147,29 @@ impl Problem {
         self.detail.as_deref()
     }
 
+    /// The kind in words.
+    pub(crate) const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The last part of the type.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is wrong, place by place: pointer or parameter, and what to write there.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.errors.iter().map(|fault| {
+            let place = fault.pointer.as_deref().or(fault.parameter.as_deref());
+            (place.unwrap_or_default(), fault.detail.as_str())
+        })
+    }
+
+    /// What is wrong, without the places.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().map(|fault| fault.detail.as_str())
+    }
+
     /// The HTTP status.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
@@ -202,13 +225,26 @@ fn unavailable_or_internal(error: &store::Error) -> Problem {
     }
 }
 
-/// Layer: gives the request its id and writes every error in problem form.
-pub(crate) async fn render(request: Request, next: Next) -> Response {
+/// The id of a request, in its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Layer: gives the request its id and writes every error in problem form, or as a page to those who ask for one.
+pub(crate) async fn render(mut request: Request, next: Next) -> Response {
     let id = hex(&domain::random::bytes::<16>());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let wants_page = !request.uri().path().starts_with("/api");
+    let reads_html = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
     let mut response = next.run(request).await;
     if response.status().is_client_error() || response.status().is_server_error() {
-        response = problem_form(response, &id, wants_page);
+        response = match response.extensions().get::<Problem>() {
+            Some(problem) if wants_page && reads_html => crate::pages::web::failure::last_resort(problem, &id),
+            _ => problem_form(response, &id, wants_page),
+        };
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);

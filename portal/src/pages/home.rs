@@ -2,20 +2,19 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::config::{Plan, Product};
 use domain::subscription::Visibility;
 use store::ObjectKind;
 
+use super::web::{self, Shell, Visitor};
 use crate::app::App;
-use crate::configuration;
 use crate::http::problem::Problem;
 use crate::subscribing::body;
 
 #[derive(Template)]
 #[template(path = "pages/home.html")]
 struct Page {
-    seller: String,
+    shell: Shell,
     products: Vec<Shown>,
     state: &'static str,
     state_class: &'static str,
@@ -37,14 +36,12 @@ struct ShownPlan {
 }
 
 /// `GET /`
-pub(crate) async fn show(State(app): State<App>) -> Response {
-    match gather(&app).await {
-        Ok(page) => super::page(&page),
-        Err(problem) => problem.into_response(),
-    }
+pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> web::Page {
+    let shell = visitor.shell(&app).await?;
+    web::page(&gather(&app, shell).await?)
 }
 
-async fn gather(app: &App) -> Result<Page, Problem> {
+async fn gather(app: &App, shell: Shell) -> Result<Page, Problem> {
     let objects = app.store.objects(None).await?;
     let mut products = Vec::new();
     for object in objects
@@ -80,17 +77,10 @@ async fn gather(app: &App) -> Result<Page, Problem> {
             plans,
         });
     }
-    let settings = configuration::settings(app).await?;
-    let seller = settings
-        .branding
-        .get("name")
-        .and_then(|name| name.as_str())
-        .unwrap_or("Tollgate")
-        .to_owned();
     let (revision, published) = (app.store.revision().await?, app.publisher.published());
     let is_current = published >= revision;
     Ok(Page {
-        seller,
+        shell,
         products,
         state: if is_current { "In order" } else { "Publishing a change" },
         state_class: if is_current { "good" } else { "busy" },
