@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use analytics::Embedded;
 use domain::clock::Clock;
 use domain::sealed::MasterKey;
+use mail::Mailer;
 use store::{Actor, ControlTx, Scope, Store};
 
 use crate::api::refusals::Refusals;
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) master_key: MasterKey,
     pub(crate) hooks: Hooks,
+    pub(crate) mailer: Mailer,
     pub(crate) publisher: Publisher,
     pub(crate) test_clock: TestClock,
     pub(crate) refusals: Refusals,

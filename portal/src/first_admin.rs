@@ -8,6 +8,7 @@ use domain::ids::{TokenId, UserId};
 use store::{Actor, NewToken, NewUser, Page, Scope, StaffRole, Store};
 
 use crate::api::scope;
+use crate::people::password::{self, HashError};
 
 /// What the operator has chosen; the rest is generated.
 #[derive(Clone, Default)]
@@ -57,8 +58,8 @@ pub enum Error {
     #[error("TOLLGATE_ADMIN_TOKEN is shorter than {MIN_TOKEN} characters: choose a longer one")]
     WeakToken,
     /// The password cannot be hashed.
-    #[error("the password cannot be hashed")]
-    Hash,
+    #[error(transparent)]
+    Hash(#[from] HashError),
 }
 
 const MIN_TOKEN: usize = 20;
@@ -75,11 +76,11 @@ pub async fn ensure_first_admin(store: &Store, clock: &Clock, wish: AdminWish) -
     };
     if store.staff(&Page::first(1)).await?.is_empty() {
         let email = wish.email.unwrap_or_else(|| "admin@localhost".to_owned());
-        let (password, generated) = match wish.password {
+        let (chosen, generated) = match wish.password {
             Some(password) => (password, false),
             None => (domain::key::secret("", domain::random::bytes()), true),
         };
-        let hash = hashed(password.clone()).await?;
+        let hash = password::hash(&chosen).await?;
         let id = UserId::new(clock.now(), domain::random::bytes());
         let name = "Administrator".to_owned();
         let person = NewUser {
@@ -93,7 +94,7 @@ pub async fn ensure_first_admin(store: &Store, clock: &Clock, wish: AdminWish) -
         tx.create_user(person).await?;
         tx.commit().await?;
         made.email = Some(email);
-        made.password = generated.then_some(password);
+        made.password = generated.then_some(chosen);
     }
     Ok(made)
 }
@@ -122,15 +123,4 @@ async fn token(store: &Store, clock: &Clock, wish: Option<String>) -> Result<Opt
     tx.create_token(&new).await?;
     tx.commit().await?;
     Ok(generated.then_some(secret))
-}
-
-async fn hashed(password: String) -> Result<String, Error> {
-    use argon2::PasswordHasher as _;
-    let work = tokio::task::spawn_blocking(move || {
-        argon2::Argon2::default()
-            .hash_password(password.as_bytes())
-            .map(|hash| hash.to_string())
-            .map_err(|_| Error::Hash)
-    });
-    work.await.map_err(|_| Error::Hash)?
 }

@@ -16,6 +16,7 @@ mod first_admin;
 mod hooks;
 mod http;
 mod pages;
+mod people;
 mod portal;
 mod publisher;
 mod subscribing;

@@ -10,6 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use domain::clock::Clock;
 use domain::sealed::MasterKey;
+use mail::Mailer;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub feed: snapshot::Publisher,
     /// Other services of the process.
     pub hooks: Hooks,
+    /// Sends mails.
+    pub mailer: Mailer,
 }
 
 /// Why the portal does not run.
@@ -152,6 +155,7 @@ impl Portal {
             clock: parts.clock,
             master_key: parts.master_key,
             hooks: parts.hooks,
+            mailer: parts.mailer,
             publisher: Publisher::default(),
             test_clock: settings.test_clock,
             refusals: Refusals::default(),

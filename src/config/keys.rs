@@ -142,7 +142,18 @@ pub(crate) const KEYS: &[Key] = &[
         "outbox:",
         "smtp(s)://user:pass@host:port, or outbox: for files in data_dir/outbox",
     ),
-    key("mail.from", Kind::Text, "", "sender of mails"),
+    key(
+        "mail.from",
+        Kind::Text,
+        "",
+        "sender of mails, such as Shop <shop@example.com>; needed with a mail server",
+    ),
+    key(
+        "mail.tls.ca",
+        Kind::Path,
+        "",
+        "PEM of the authority of the mail server, besides the public ones",
+    ),
     key(
         "payments.provider",
         Kind::Word(&["manual", "stripe"]),

@@ -4,6 +4,7 @@
 //! environment.
 
 mod keys;
+mod mail;
 mod show;
 mod sources;
 mod value;
@@ -90,6 +91,7 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) master_key_file: PathBuf,
+    pub(crate) mail: ::mail::Settings,
     pub(crate) node: String,
     pub(crate) drain_timeout: Duration,
     /// Keys set to something that this version does not do; `serve` refuses them.
@@ -140,15 +142,14 @@ impl Config {
         if values.text("payments.provider") != "manual" {
             not_built.push("payments.provider: only manual is supported yet".to_owned());
         }
-        if values.text("mail.url") != "outbox:" {
-            not_built.push("mail.url: only outbox: is supported yet".to_owned());
-        }
+        let portal_public_url = public_url(values.text("portal.public_url"), portal_listen, portal_tls.as_ref());
+        let mail = Self::mail(&values, &data_dir, &portal_public_url)?;
         Ok(Self {
             gateway_public_url: public_url(values.text("gateway.public_url"), gateway_listen, gateway_tls.as_ref()),
             gateway_listen,
             gateway_tls,
             gateway_threads: values.number("gateway.threads")?.unwrap_or_else(cores),
-            portal_public_url: public_url(values.text("portal.public_url"), portal_listen, portal_tls.as_ref()),
+            portal_public_url,
             portal_listen,
             portal_tls,
             ops_listen: listen("ops.listen")?,
@@ -159,6 +160,7 @@ impl Config {
             log_filter: values.text("log.filter").to_owned(),
             trusted_proxies: values.networks("trusted_proxies")?,
             master_key_file: values.path("secrets.master_key_file").unwrap_or(default_key),
+            mail,
             node: Some(values.text("node").to_owned())
                 .filter(|node| !node.is_empty())
                 .unwrap_or_else(host_name),

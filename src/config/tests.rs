@@ -98,6 +98,28 @@ fn keys_whose_adapter_is_not_built_are_named() {
 }
 
 #[test]
+fn mail_needs_a_sender_and_a_server_that_keeps_its_password() {
+    let config = read("", &[]).unwrap();
+    assert_eq!(
+        (config.mail.url.as_str(), config.mail.from.as_str()),
+        ("outbox:", "no-reply@localhost")
+    );
+    assert!(config.mail.outbox.ends_with("tollgate-data/outbox"));
+    for (toml, part) in [
+        ("url = \"smtp://mail.example.com\"", "mail.from is not set"),
+        ("from = \"nobody\"", "mail.from: the sender is not a mail address"),
+        ("url = \"http://mail\"\nfrom = \"a@example.com\"", "mail.url: "),
+        (
+            "url = \"smtp://a:hunter2@mail?tls=none\"\nfrom = \"a@example.com\"",
+            "the password would travel unencrypted",
+        ),
+    ] {
+        let error = read(&format!("[mail]\n{toml}\n"), &[]).unwrap_err().to_string();
+        assert!(error.contains(part) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn sizes_are_read_with_their_unit() {
     assert_eq!(bytes("8GiB"), Some(8 << 30));
     assert_eq!(bytes("64 KiB"), Some(64 << 10));

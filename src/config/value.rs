@@ -41,7 +41,7 @@ impl Values<'_> {
         self.0.get(name).is_none_or(|setting| setting.origin == Origin::Default)
     }
 
-    fn wrong(&self, name: &'static str, reason: impl Into<String>) -> Error {
+    pub(super) fn wrong(&self, name: &'static str, reason: impl Into<String>) -> Error {
         let origin = self
             .0
             .get(name)

@@ -52,6 +52,8 @@ pub(crate) enum Error {
     FirstAdmin(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("an empty configuration cannot be compiled")]
     Snapshot(#[from] snapshot::Error),
+    #[error("mails cannot be sent")]
+    Mail(#[from] mail::Error),
     #[error("the portal cannot be started")]
     Portal(#[from] portal::Error),
     #[error("the gateway cannot be started")]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use analytics::Embedded;
 use billing::Billing;
@@ -13,6 +14,7 @@ use domain::quantity::Quantity;
 use domain::usage::Outcome;
 use gateway::Gateway;
 use journal::Journal;
+use mail::Mailer;
 use metering::{Currency, Metering};
 use portal::{DueRun, DueRuns, Freshness, GatewayStatus, Gateways, Hooks, Portal, QuotaQuery, QuotaUse};
 use serving::health::Health;
@@ -27,6 +29,8 @@ use tokio::task::JoinHandle;
 use super::{Error, baseline, data_dir, ops, tls, upkeep};
 use crate::config::{Config, Environment, WhenFull};
 
+/// Mails that wait when the process ends get so long for one more try.
+const MAIL_LIMIT: Duration = Duration::from_secs(5);
 const ADMIN_FILE: &str = "first-admin";
 
 /// A person who may log in.
@@ -50,6 +54,7 @@ pub(crate) struct Running {
     analytics: Embedded,
     admin: portal::FirstAdmin,
     admin_token: String,
+    mailer: Mailer,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -130,6 +135,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
             node: config.node.clone(),
         },
     );
+    let mailer = start_mailer(&config, &metrics)?;
     let portal = Portal::start(
         portal_settings(&config, portal_tls.as_ref(), environment),
         portal::Parts {
@@ -139,6 +145,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
             master_key,
             feed: publisher,
             hooks,
+            mailer: mailer.clone(),
         },
     )
     .await?;
@@ -169,8 +176,15 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         analytics: base.analytics,
         admin,
         admin_token,
+        mailer,
         tasks,
     })
+}
+
+fn start_mailer(config: &Config, metrics: &Metrics) -> Result<Mailer, Error> {
+    let mailer = Mailer::start(&config.mail)?;
+    metrics.register(|registry| mailer.register(registry));
+    Ok(mailer)
 }
 
 fn start_upkeep(base: &Base, counters: Counters, feed: &Feed) -> [JoinHandle<()>; 2] {
@@ -472,6 +486,7 @@ impl Running {
         self.metering.stop().await;
         self.billing.stop().await;
         self.portal.shutdown().await;
+        self.mailer.stop(MAIL_LIMIT).await;
         if let Err(error) = self.journal.close() {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

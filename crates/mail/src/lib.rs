@@ -45,6 +45,17 @@ pub struct Settings {
     pub retry: Retry,
 }
 
+impl Settings {
+    /// Whether a mailer would start with them.
+    ///
+    /// # Errors
+    /// As [`Mailer::start`].
+    pub fn check(&self) -> Result<(), Error> {
+        Sender::parse(&self.from)?;
+        Transport::open(self).map(drop)
+    }
+}
+
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")

@@ -120,6 +120,7 @@ async fn step_by_step_gives_what_a_restart_compiles_from_nothing() {
         master_key: domain::sealed::MasterKey::new([7; 32]),
         feed: publisher,
         hooks: portal::Hooks::none(),
+        mailer: crate::support::mailer(&scratch.path().join("outbox")),
     };
     let second = portal::Portal::start(settings, parts).await.unwrap();
     assert_eq!(feed.current().checksum(), grown);

@@ -105,6 +105,7 @@ impl Server {
             master_key: MasterKey::new([7; 32]),
             feed: publisher,
             hooks,
+            mailer: mailer(&data.path().join("outbox")),
         };
         let running = Portal::start(settings, parts).await.unwrap();
         Self {
@@ -190,6 +191,18 @@ impl Server {
         let body = json!({"name": "test", "scopes": scopes, "account_id": account});
         text(&self.post("/tokens", body).await.expect(201), "secret")
     }
+}
+
+/// Mails become files of this directory.
+pub(crate) fn mailer(outbox: &std::path::Path) -> mail::Mailer {
+    let settings = mail::Settings {
+        url: "outbox:".to_owned(),
+        from: "Tollgate <no-reply@portal.test>".to_owned(),
+        outbox: outbox.to_owned(),
+        authority: None,
+        retry: mail::Retry::default(),
+    };
+    mail::Mailer::start(&settings).unwrap()
 }
 
 /// A text field of an answer.
