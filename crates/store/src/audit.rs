@@ -88,6 +88,8 @@ pub struct AuditFilter {
     pub kind: Option<Kind>,
     /// About this thing.
     pub target: Option<String>,
+    /// By this person or about them.
+    pub person: Option<domain::ids::UserId>,
 }
 
 pub(crate) struct Entry<'a> {
@@ -212,8 +214,12 @@ impl Store {
                 "SELECT * FROM audit_events
                  WHERE ($1 IS NULL OR account_id = $1) AND ($2 IS NULL OR target_kind = $2) AND ($3 IS NULL OR target_id = $3)
                    AND ($4 IS NULL OR seq < (SELECT seq FROM audit_events WHERE id = $4))
+                   AND ($6 IS NULL OR (actor_kind = 'user' AND actor_id = $6) OR (target_kind = 'user' AND target_id = $6))
                  ORDER BY seq DESC LIMIT $5",
-                args![filter.account, filter.kind.map(Kind::as_str), filter.target.as_deref(), page.after(), page.limit()],
+                args![
+                    filter.account, filter.kind.map(Kind::as_str), filter.target.as_deref(), page.after(), page.limit(),
+                    filter.person
+                ],
             )
             .await
     }

@@ -22,6 +22,7 @@
 
 mod accounts;
 mod anchor_choice;
+mod attempts;
 mod audit;
 pub mod billing;
 mod config_revisions;
@@ -57,6 +58,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use accounts::{Account, AccountFields};
+pub use attempts::AttemptLimit;
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
 pub use config_revisions::ConfigRevision;
 pub use consumers::{Consumer, NewConsumer};
@@ -76,7 +78,7 @@ pub use page::{Page, Scope};
 pub use plan_versions::PlanVersion;
 pub use row::{At, FromColumn, FromRow, Row};
 pub use segments::Segment;
-pub use sessions::{LinkPurpose, NewSession, Session};
+pub use sessions::{Link, LinkPurpose, NewSession, Session};
 pub use sqlx::AssertSqlSafe;
 pub use subscriptions::{NewSubscription, PendingChange, Subscription, SubscriptionFilter};
 pub use tokens::{NewToken, Token};

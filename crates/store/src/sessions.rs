@@ -79,6 +79,27 @@ impl LinkPurpose {
     }
 }
 
+/// A link that works once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+impl FromRow for Link {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            user_id: row.get("user_id")?,
+            expires_at: row.get("expires_at")?,
+        })
+    }
+}
+
+/// Expired links are known so long, so that their page can offer another one.
+const LINKS_KEPT_MS: i64 = 30 * 86_400_000;
+
 impl Store {
     /// Begins a session.
     ///
@@ -165,7 +186,35 @@ impl Store {
             .await
     }
 
-    /// Forgets sessions and links that ended before `now`.
+    /// Ends one session of this person, by the hash of its cookie. Returns whether there was one.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn end_session_of(&self, user: UserId, secret: KeyHash) -> Result<bool> {
+        let ended = self
+            .control
+            .execute(
+                "DELETE FROM sessions WHERE user_id = $1 AND secret_hash = $2",
+                args![user, secret],
+            )
+            .await?;
+        Ok(ended > 0)
+    }
+
+    /// Ends all sessions of a person but this one.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn end_other_sessions(&self, user: UserId, kept: KeyHash) -> Result<u64> {
+        self.control
+            .execute(
+                "DELETE FROM sessions WHERE user_id = $1 AND secret_hash <> $2",
+                args![user, kept],
+            )
+            .await
+    }
+
+    /// Forgets sessions that ended before `now`, and links a month after they did.
     ///
     /// # Errors
     /// See [`Error`](crate::Error).
@@ -175,7 +224,10 @@ impl Store {
             .execute("DELETE FROM sessions WHERE expires_at <= $1", args![now])
             .await?;
         let links = tx
-            .execute("DELETE FROM one_time_links WHERE expires_at <= $1", args![now])
+            .execute(
+                "DELETE FROM one_time_links WHERE expires_at <= $1",
+                args![now.plus_millis(-LINKS_KEPT_MS)],
+            )
             .await?;
         tx.commit().await?;
         Ok(sessions + links)
@@ -204,6 +256,19 @@ impl Store {
         )
         .await?;
         tx.commit().await
+    }
+
+    /// A link that was not used, expired or not.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn link(&self, secret: KeyHash, purpose: LinkPurpose) -> Result<Option<Link>> {
+        self.control
+            .one(
+                "SELECT user_id, expires_at FROM one_time_links WHERE secret_hash = $1 AND purpose = $2",
+                args![secret, purpose.as_str()],
+            )
+            .await
     }
 
     /// Uses up a link: its person, or `None` when it is unknown, used, expired or for something else.

@@ -106,6 +106,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Q
         account: caller.account.or(which.account),
         kind: which.kind,
         target: which.target,
+        person: None,
     };
     let items = app
         .store

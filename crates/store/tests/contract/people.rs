@@ -3,8 +3,8 @@ use domain::key::KeyHash;
 use domain::subscription::Origin;
 use store::testing::{START, on_both};
 use store::{
-    AccountRole, AuditFilter, Error, LinkPurpose, NewInvitation, NewSession, NewToken, NewUser, Page, Scope, StaffRole,
-    Store,
+    AccountRole, Actor, AttemptLimit, AuditFilter, Error, LinkPurpose, NewInvitation, NewSession, NewToken, NewUser,
+    Page, Scope, StaffRole, Store,
 };
 
 use crate::fixture::{account, account_fields, at, change, two_accounts};
@@ -377,6 +377,148 @@ async fn a_session_lives_until_it_expires_or_is_ended() {
             None,
             "a disabled person has no session"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_ends_their_own_sessions_one_by_one_or_all_others() {
+    on_both(async |store| {
+        two_users(&store).await;
+        for n in 1..=4 {
+            store.create_session(&session(n, ANN), START).await.unwrap();
+        }
+        store.create_session(&session(5, BOB), START).await.unwrap();
+        assert!(
+            !store.end_session_of(ANN, KeyHash([5; 32])).await.unwrap(),
+            "it is Bob's"
+        );
+        assert!(store.end_session_of(ANN, KeyHash([4; 32])).await.unwrap());
+        assert!(!store.end_session_of(ANN, KeyHash([4; 32])).await.unwrap());
+        assert_eq!(store.end_other_sessions(ANN, KeyHash([2; 32])).await.unwrap(), 2);
+        let left = store.sessions_of(ANN, at(1)).await.unwrap();
+        assert_eq!(
+            left.iter().map(|one| one.secret_hash).collect::<Vec<_>>(),
+            [KeyHash([2; 32])]
+        );
+        assert_eq!(store.sessions_of(BOB, at(1)).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_expired_link_is_known_for_a_month() {
+    on_both(async |store| {
+        two_users(&store).await;
+        let secret = KeyHash([1; 32]);
+        store
+            .create_link(secret, ANN, LinkPurpose::VerifyEmail, START..at(100))
+            .await
+            .unwrap();
+        let month = 30 * 86_400;
+        for (seconds, is_known) in [(50, true), (101, true), (100 + month - 1, true), (100 + month, false)] {
+            store.prune_sessions(at(seconds)).await.unwrap();
+            let link = store.link(secret, LinkPurpose::VerifyEmail).await.unwrap();
+            assert_eq!(
+                link.map(|link| (link.user_id, link.expires_at)),
+                is_known.then_some((ANN, at(100)))
+            );
+            assert_eq!(store.link(secret, LinkPurpose::ResetPassword).await.unwrap(), None);
+        }
+    })
+    .await;
+}
+
+fn bound(n: u8, max: u32) -> AttemptLimit {
+    AttemptLimit {
+        subject: KeyHash([n; 32]),
+        max,
+        window_ms: 100_000,
+    }
+}
+
+#[tokio::test]
+async fn tries_are_counted_up_to_their_limit_within_a_window() {
+    on_both(async |store| {
+        let (one, both) = ([bound(1, 3)], [bound(1, 3), bound(2, 4)]);
+        for second in [0, 10, 20] {
+            assert_eq!(store.attempt("login", &both, at(second)).await.unwrap(), None);
+        }
+        assert_eq!(store.attempt("login", &both, at(30)).await.unwrap(), Some(at(100)));
+        assert_eq!(
+            store
+                .attempts("login", KeyHash([2; 32]), START.plus_millis(-1))
+                .await
+                .unwrap(),
+            3,
+            "a try that was turned away is counted nowhere"
+        );
+        assert_eq!(
+            store.attempt("reset", &one, at(30)).await.unwrap(),
+            None,
+            "another kind"
+        );
+        assert_eq!(store.attempt("login", &[bound(2, 4)], at(40)).await.unwrap(), None);
+        assert_eq!(
+            store.attempt("login", &[bound(2, 4)], at(50)).await.unwrap(),
+            Some(at(100))
+        );
+        assert_eq!(store.attempt("login", &both, at(99)).await.unwrap(), Some(at(100)));
+        assert_eq!(
+            store.attempt("login", &both, at(100)).await.unwrap(),
+            None,
+            "the first has left the window"
+        );
+        assert_eq!(store.attempt("login", &one, at(101)).await.unwrap(), Some(at(110)));
+        store.forget_attempts("login", KeyHash([1; 32]), at(100)).await.unwrap();
+        assert_eq!(store.attempt("login", &one, at(101)).await.unwrap(), None);
+        store.forget_attempts("login", KeyHash([1; 32]), START).await.unwrap();
+        assert_eq!(
+            store
+                .attempts("login", KeyHash([1; 32]), START.plus_millis(-1))
+                .await
+                .unwrap(),
+            0
+        );
+        assert_eq!(store.prune_attempts(at(1000)).await.unwrap(), 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn concurrent_tries_do_not_pass_the_limit() {
+    on_both(async |store| {
+        let tries = (0..12).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.attempt("login", &[bound(1, 5)], START).await.unwrap() })
+        });
+        let mut counted = 0;
+        for tried in tries.collect::<Vec<_>>() {
+            counted += u32::from(tried.await.unwrap().is_none());
+        }
+        assert_eq!(counted, 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_sees_what_they_did_and_what_was_done_to_them() {
+    on_both(async |store| {
+        two_users(&store).await;
+        let mut tx = store.change(Actor::user(ANN), START).await.unwrap();
+        tx.set_user_name(BOB, "Robert").await.unwrap();
+        tx.commit().await.unwrap();
+        let of = async |person| {
+            let filter = AuditFilter {
+                person: Some(person),
+                ..AuditFilter::default()
+            };
+            let events = store.audit_events(&filter, &Page::default()).await.unwrap();
+            events.into_iter().map(|event| event.action).collect::<Vec<_>>()
+        };
+        assert_eq!(of(ANN).await, ["user.rename", "user.create"]);
+        assert_eq!(of(BOB).await, ["user.rename", "user.create"]);
+        assert!(of(UserId::from_bits(9)).await.is_empty());
     })
     .await;
 }
