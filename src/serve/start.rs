@@ -150,6 +150,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     )
     .await?;
     wake.set(portal.waker());
+    portal.gateway_at(&config.gateway_public_url);
     health.set("snapshot", true);
     let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
     tasks.extend(start_upkeep(&base, counters, &feed));
@@ -199,6 +200,7 @@ fn start_upkeep(base: &Base, counters: Counters, feed: &Feed) -> [JoinHandle<()>
 fn portal_settings(config: &Config, tls: Option<&Arc<ServerTls>>, environment: &Environment) -> portal::Settings {
     portal::Settings {
         listen: config.portal_listen,
+        public_url: Some(config.portal_public_url.clone()),
         tls: tls.map(|tls| tls.http1_config()),
         trusted_proxies: if config.trusted_proxies.is_empty() {
             portal::TrustedProxies::None

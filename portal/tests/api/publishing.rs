@@ -109,6 +109,7 @@ async fn step_by_step_gives_what_a_restart_compiles_from_nothing() {
     let (publisher, feed) = Feed::new(snapshot::Snapshot::default());
     let settings = portal::Settings {
         listen: "127.0.0.1:0".parse().unwrap(),
+        public_url: None,
         tls: None,
         trusted_proxies: portal::TrustedProxies::None,
         test_clock: portal::TestClock::Off,

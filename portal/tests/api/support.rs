@@ -94,6 +94,7 @@ impl Server {
         let (publisher, feed) = Feed::new(Snapshot::default());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: None,
             tls: None,
             trusted_proxies: TrustedProxies::None,
             test_clock: TestClock::On,
