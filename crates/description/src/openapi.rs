@@ -19,7 +19,7 @@ mod version;
 
 use serde_json::{Map, Value};
 
-use crate::fault::{Fault, Faults, locate};
+use crate::fault::{Fault, Faults, Severity, locate};
 use crate::located::{self, Document, Limits, NoteKind};
 use crate::template::Template;
 
@@ -131,6 +131,15 @@ pub struct Loaded {
     pub document: Option<Document>,
     /// The description; without operations when the text could not be read.
     pub description: Description,
+}
+
+/// What makes a document useless as a description: it is none, or one of a version that cannot be read.
+#[must_use]
+pub fn unreadable(root: &Value) -> Option<Fault> {
+    let mut faults = Faults::default();
+    let useless = version::detect(root, &mut faults) == Version::Unknown;
+    let mut found = faults.into_list().into_iter();
+    found.find(|fault| useless && fault.severity == Severity::Error)
 }
 
 /// Reads the text of a description. Never fails: what is wrong stands in the faults, with line and column.

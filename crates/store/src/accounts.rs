@@ -68,6 +68,7 @@ impl FromRow for Account {
 
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1 AND ($2 IS NULL OR id = $2)";
 const FROM_FILES: &str = "SELECT * FROM accounts WHERE name = $1 AND origin = 'file' AND deleted_at IS NULL";
+const CALLED: &str = "SELECT * FROM accounts WHERE name = $1 AND deleted_at IS NULL ORDER BY id LIMIT 1";
 const LIST: &str =
     "SELECT * FROM accounts WHERE ($1 IS NULL OR id = $1) AND deleted_at IS NULL AND ($2 IS NULL OR id > $2)
     ORDER BY id LIMIT $3";
@@ -108,6 +109,14 @@ impl ControlTx {
     /// See [`Error`].
     pub async fn file_account(&mut self, name: &str) -> Result<Option<Account>> {
         self.one(FROM_FILES, args![name]).await
+    }
+
+    /// The oldest account in force of this name, whoever made it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn account_called(&mut self, name: &str) -> Result<Option<Account>> {
+        self.one(CALLED, args![name]).await
     }
 
     /// Adds an account.

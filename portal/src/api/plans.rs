@@ -152,8 +152,12 @@ async fn edit(app: &App, caller: &Caller, product: &Object, wanted: Plan) -> Res
     let mut plans = app.store.objects(Some(ObjectKind::Plan)).await?;
     plans.retain(|plan| plan.fields.parent == product.id);
     plans.sort_by_key(|plan| plan.fields.position);
-    for plan in &plans {
+    let mut place = String::new();
+    for (index, plan) in plans.iter().enumerate() {
         let known: Plan = body(plan)?;
+        if known.name == wanted.name {
+            place = format!("/products/0/plans/{index}");
+        }
         whole.plans.push(if known.name == wanted.name {
             wanted.clone()
         } else {
@@ -170,7 +174,9 @@ async fn edit(app: &App, caller: &Caller, product: &Object, wanted: Plan) -> Res
         run: Run::Real,
         origin: Origin::Api,
     };
-    configuration::apply(app, caller.actor(), wish).await.map(drop)
+    let applied = configuration::apply(app, caller.actor(), wish).await;
+    // The product around the plan was not sent, so its places would lead nowhere.
+    applied.map(drop).map_err(|problem| problem.moved(&place, "/plan"))
 }
 
 /// Documentation of [`publish`].

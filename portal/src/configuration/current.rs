@@ -253,8 +253,18 @@ fn insert(stored: &mut Stored, key: Key, held: Held) -> bool {
 }
 
 fn account_held(account: &Account) -> Held {
+    Held {
+        id: account.id.to_string(),
+        origin: account.fields.origin,
+        thing: thing(&file_form(account), 0),
+        subscribers: 0,
+    }
+}
+
+/// An account as files write it.
+pub(super) fn file_form(account: &Account) -> config::Account {
     let fields = &account.fields;
-    let body = config::Account {
+    config::Account {
         name: fields.name.clone(),
         email: fields.email.clone(),
         currency: Some(fields.currency.clone()),
@@ -262,12 +272,6 @@ fn account_held(account: &Account) -> Held {
         country: fields.country.clone(),
         address: fields.address.clone(),
         tax_ids: fields.tax_ids.clone(),
-    };
-    Held {
-        id: account.id.to_string(),
-        origin: fields.origin,
-        thing: thing(&body, 0),
-        subscribers: 0,
     }
 }
 

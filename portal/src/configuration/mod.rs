@@ -4,19 +4,20 @@
 //! prune takes away only what came from files; secrets are sealed and never stand in a change, a revision or a log.
 
 pub(crate) mod change;
-pub(crate) mod check;
 pub(crate) mod current;
+mod faults;
 pub(crate) mod plan;
 pub(crate) mod thing;
 pub(crate) mod write;
 
-use domain::config::{self, Document, Settings};
+use domain::config::{Document, Settings};
 use domain::subscription::Origin;
 use serde_json::Value as Json;
 use store::{Actor, ControlTx, Scope};
 
 use self::change::{Action, ChangeSet, ThingKind};
 use self::current::{Customers, Reader, export};
+use self::faults::Meeting;
 use self::plan::Prune;
 use self::thing::{Held, Stored, Wanted};
 use self::write::Writer;
@@ -58,23 +59,30 @@ pub(crate) struct Applied {
 /// # Errors
 /// 400 with the places that are wrong; 409 where the state of a thing does not allow its change. Nothing is changed then.
 pub(crate) async fn apply(app: &App, actor: Actor, wish: Apply) -> Result<Applied, Problem> {
-    let invalid = |(pointer, detail): (String, String)| Problem::invalid(vec![Fault::at(pointer, detail)]);
-    let mut wanted = thing::flatten(&wish.document).map_err(invalid)?;
+    let sent = wish.document;
+    let mut wanted = thing::flatten(&sent).map_err(|misfit| Problem::invalid(faults::of_misfit(&sent, misfit)))?;
     let mut tx = app.change(actor, Scope::All).await?;
     let reader = Reader {
         store: &app.store,
         master_key: &app.master_key,
     };
-    let concerned =
-        !wish.document.accounts.is_empty() || !wish.document.consumers.is_empty() || wish.prune == Prune::Files;
-    let stored = reader
-        .read(&mut tx, if concerned { Customers::With } else { Customers::Without })
-        .await?;
+    let concerned = !sent.accounts.is_empty() || !sent.consumers.is_empty() || wish.prune == Prune::Files;
+    let customers = if concerned { Customers::With } else { Customers::Without };
+    let stored = reader.read(&mut tx, customers).await?;
     complete(&mut wanted, &stored, &reader.settings().await?);
     let changes = plan::plan(&stored, &wanted, wish.prune);
-    let mut faults = check::check(&wish.document, &export(&after(&stored, &wanted, &changes)));
-    faults.extend(missing_secrets(&wish.document, &stored));
-    crate::api::answer::no_faults(faults)?;
+    let after = after(&stored, &wanted, &changes);
+    let accounts = match customers {
+        Customers::With => Vec::new(),
+        Customers::Without => faults::audience(&mut tx, &after).await?,
+    };
+    let meeting = Meeting {
+        sent,
+        stored: stored.clone(),
+        after,
+        accounts,
+    };
+    crate::api::answer::no_faults(faults::find(meeting).await?)?;
     if wish.run == Run::Dry || changes.is_empty() {
         tx.rollback().await?;
         return Ok(Applied {
@@ -213,29 +221,6 @@ fn after(stored: &Stored, wanted: &Wanted, changes: &ChangeSet) -> Stored {
         after.insert(key.clone(), held);
     }
     after
-}
-
-/// An API with an upstream header needs its value once; later documents may leave it out.
-fn missing_secrets(sent: &Document, stored: &Stored) -> Vec<Fault> {
-    let known = |name: &str| {
-        stored
-            .get(&(ThingKind::Api, name.to_owned()))
-            .is_some_and(|held| held.thing.secret.is_some())
-    };
-    let lacks =
-        |api: &config::Api| api.upstream.auth.as_ref().is_some_and(|auth| auth.value.is_none()) && !known(&api.name);
-    let apis = sent.apis.iter().enumerate().filter(|(_, api)| lacks(api));
-    apis.map(|(index, api)| {
-        let variable = api
-            .upstream
-            .auth
-            .as_ref()
-            .and_then(|auth| auth.value_env.clone())
-            .unwrap_or_default();
-        let text = format!("the value is missing: the command that applies reads it from the variable `{variable}`");
-        Fault::at(format!("/apis/{index}/upstream/auth/value"), text)
-    })
-    .collect()
 }
 
 /// The settings of the deployment.

@@ -1,6 +1,6 @@
 //! The comparison of two configurations: pure, so that a dry run and an apply decide the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::subscription::Origin;
 use serde_json::Value as Json;
@@ -32,10 +32,12 @@ impl Prune {
 /// The changes that make `stored` equal to `wanted`.
 pub(crate) fn plan(stored: &Stored, wanted: &Wanted, prune: Prune) -> ChangeSet {
     let mut items = Vec::new();
+    let in_order = in_order(stored, wanted);
     for (key, thing) in wanted {
+        let keeps_place = split(&key.1).is_none_or(|(product, _)| in_order.contains(product));
         match stored.get(key) {
             None => items.push(item(key, Action::Create, (None, Some(thing)), 0)),
-            Some(held) if differs(key.0, &held.thing, thing) => {
+            Some(held) if differs(key.0, (&held.thing, thing), keeps_place) => {
                 items.push(item(
                     key,
                     Action::Update,
@@ -86,13 +88,41 @@ fn owner(key: &Key) -> Option<Key> {
     }
 }
 
+/// The products whose plans stand in the order that is wanted. Plans that left the sale leave gaps in the positions, and
+/// a gap is no change.
+fn in_order<'a>(stored: &'a Stored, wanted: &'a Wanted) -> BTreeSet<&'a str> {
+    let held = stored.iter().map(|(key, held)| (key, held.thing.position));
+    let (held, wanted) = (
+        orders(held),
+        orders(wanted.iter().map(|(key, thing)| (key, thing.position))),
+    );
+    let same = wanted
+        .into_iter()
+        .filter(|(product, order)| held.get(product) == Some(order));
+    same.map(|(product, _)| product).collect()
+}
+
+/// The names of each product's plans in their order.
+fn orders<'a>(things: impl Iterator<Item = (&'a Key, u32)>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut plans: BTreeMap<&str, Vec<(u32, &str)>> = BTreeMap::new();
+    for (key, position) in things.filter(|(key, _)| key.0 == ThingKind::Plan) {
+        let (product, plan) = split(&key.1).unwrap_or_default();
+        plans.entry(product).or_default().push((position, plan));
+    }
+    let sorted = plans.into_iter().map(|(product, mut plans)| {
+        plans.sort_unstable();
+        (product, plans.into_iter().map(|(_, plan)| plan).collect())
+    });
+    sorted.collect()
+}
+
 /// A secret that is not written stays as it is. An anchor that is not written is the one that the subscription has.
-fn differs(kind: ThingKind, held: &Thing, wanted: &Thing) -> bool {
+fn differs(kind: ThingKind, (held, wanted): (&Thing, &Thing), keeps_place: bool) -> bool {
     if kind == ThingKind::Subscription {
         return held.body.get("plan") != wanted.body.get("plan");
     }
     let secret_differs = wanted.secret.is_some() && wanted.secret != held.secret;
-    let place_differs = kind == ThingKind::Plan && held.position != wanted.position;
+    let place_differs = kind == ThingKind::Plan && !keeps_place && held.position != wanted.position;
     held.body != wanted.body || held.description != wanted.description || secret_differs || place_differs
 }
 

@@ -207,6 +207,12 @@ fn credential_thing(consumer: &str, mut credential: ConsumerCredential) -> Resul
     ))
 }
 
+/// How a credential of a document is named, where its key or hash is one.
+pub(crate) fn name_of(credential: &ConsumerCredential) -> Option<String> {
+    let key = credential.secret.as_deref().and_then(domain::key::ApiKey::parse);
+    key.map(|key| key.hash()).or(credential.hash).map(hash_name)
+}
+
 /// How a credential is named: by the start of the hash, which tells nothing about the key.
 pub(crate) fn hash_name(hash: domain::key::KeyHash) -> String {
     hash.to_hex().chars().take(16).collect()

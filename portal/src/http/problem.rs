@@ -142,6 +142,20 @@ impl Problem {
         self
     }
 
+    /// The places below `from` as places below `to`, and all others as the whole: for a request that is a part of what
+    /// was checked.
+    #[must_use]
+    pub(crate) fn moved(mut self, from: &str, to: &str) -> Self {
+        for pointer in self.errors.iter_mut().filter_map(|fault| fault.pointer.as_mut()) {
+            let below = pointer.strip_prefix(from);
+            *pointer = match below.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                Some(rest) => format!("{to}{rest}"),
+                None => String::new(),
+            };
+        }
+        self
+    }
+
     /// What happened this time.
     pub(crate) fn detail_text(&self) -> Option<&str> {
         self.detail.as_deref()

@@ -356,7 +356,7 @@ async fn references_and_names_are_checked_with_their_places() {
             json!({"products": [{"name": "Big Name", "apis": []}]}),
         ),
         (
-            "/products/1",
+            "/products/1/name",
             json!({"products": [{"name": "p", "apis": []}, {"name": "p", "apis": []}]}),
         ),
         (

@@ -311,9 +311,10 @@ async fn private_products_are_for_their_audience() {
     let mut document = petstore();
     document["products"][0]["visibility"] = json!("private");
     document["products"][0]["audience"] = json!(["acme"]);
-    server.apply(document).await.expect(200);
+    server.apply(petstore()).await.expect(200);
     let acme = Tenant::new(&server, "acme").await;
     let other = Tenant::new(&server, "other").await;
+    server.apply(document).await.expect(200);
     let scopes = ["config:read", "subscriptions:write", "consumers:write"];
     for (tenant, sees) in [(&acme, 1), (&other, 0)] {
         let token = server.token(&scopes, Some(&tenant.account)).await;

@@ -9,4 +9,6 @@ mod isolation;
 mod money;
 mod pages;
 mod publishing;
+mod rules;
+mod rules_in_force;
 mod support;

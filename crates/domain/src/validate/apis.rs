@@ -14,7 +14,7 @@ pub(super) fn check(document: &Document, known: &Known<'_>, findings: &mut Findi
         seen.check(&format!("{at}/name"), "API", ("", &api.name), findings);
         check_place(&at, api, findings);
         check_description(&at, api, findings);
-        check_upstream(&at, api, findings);
+        check_upstream(&at, api, known, findings);
         check_auth(&at, api, findings);
         check_key_location(&format!("{at}/api_key"), &api.api_key, findings);
         check_anonymous(&at, api, known, findings);
@@ -42,7 +42,7 @@ fn check_description(at: &str, api: &Api, findings: &mut Findings) {
     }
 }
 
-fn check_upstream(at: &str, api: &Api, findings: &mut Findings) {
+fn check_upstream(at: &str, api: &Api, known: &Known<'_>, findings: &mut Findings) {
     let upstream = &api.upstream;
     if upstream.targets.is_empty() {
         let remedy = "write targets: [{ url: http://127.0.0.1:9001 }] with your address";
@@ -64,15 +64,15 @@ fn check_upstream(at: &str, api: &Api, findings: &mut Findings) {
         }
     }
     if let Some(auth) = &upstream.auth {
-        check_upstream_auth(&format!("{at}/upstream/auth"), auth, findings);
+        check_upstream_auth(&format!("{at}/upstream/auth"), auth, known, findings);
     }
 }
 
-fn check_upstream_auth(at: &str, auth: &UpstreamAuth, findings: &mut Findings) {
+fn check_upstream_auth(at: &str, auth: &UpstreamAuth, known: &Known<'_>, findings: &mut Findings) {
     check_header(&format!("{at}/header"), &auth.header, findings);
     if let Some(name) = &auth.value_env {
         check_variable(&format!("{at}/value_env"), name, findings);
-    } else if auth.value.is_none() {
+    } else if auth.value.is_none() && known.is_alone() {
         let remedy = "write value_env: NAME, the environment variable of the command that applies";
         findings.error(at, "the header has no value", remedy);
     }
@@ -176,6 +176,9 @@ fn check_policies(at: &str, api: &Api, findings: &mut Findings) {
 }
 
 fn check_operations(at: &str, api: &Api, known: &Known<'_>, findings: &mut Findings) {
+    if api.operations.is_empty() {
+        return;
+    }
     let Some(keys) = known.operations([api.name.as_str()].into_iter()) else {
         return;
     };

@@ -1,10 +1,11 @@
 //! The names that a document may refer to.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Findings, shown};
 use super::{Around, References};
-use crate::config::{Document, Product};
+use crate::config::{Api, Document, Product};
 use crate::limit::REQUESTS;
 
 /// What the key of a reference may name.
@@ -35,7 +36,13 @@ pub(super) struct Known<'a> {
     meters: BTreeSet<&'a str>,
     accounts: BTreeSet<&'a str>,
     products: BTreeMap<&'a str, &'a Product>,
-    operations: BTreeMap<&'a str, Option<Vec<String>>>,
+    operations: BTreeMap<&'a str, Operations<'a>>,
+}
+
+/// The operations of one API. Reading a large description takes a while, so it is read when somebody asks.
+struct Operations<'a> {
+    api: &'a Api,
+    keys: OnceCell<Option<Vec<String>>>,
 }
 
 impl<'a> Known<'a> {
@@ -63,13 +70,21 @@ impl<'a> Known<'a> {
             operations: whole
                 .apis
                 .iter()
-                .map(|api| (api.name.as_str(), (around.operations)(api)))
+                .map(|api| {
+                    let keys = OnceCell::new();
+                    (api.name.as_str(), Operations { api, keys })
+                })
                 .collect(),
         }
     }
 
     fn is_open(&self) -> bool {
         matches!(self.around.references, References::Unchecked)
+    }
+
+    /// Whether there is nothing but the document: elsewhere a server may hold the secrets that it leaves out.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.around.references, References::Within)
     }
 
     /// Reports a name that leads nowhere.
@@ -110,7 +125,9 @@ impl<'a> Known<'a> {
     pub(super) fn operations<'n>(&self, apis: impl Iterator<Item = &'n str>) -> Option<BTreeSet<&str>> {
         let mut keys = BTreeSet::new();
         for api in apis {
-            keys.extend(self.operations.get(api)?.as_ref()?.iter().map(String::as_str));
+            let known = self.operations.get(api)?;
+            let own = known.keys.get_or_init(|| (self.around.operations)(known.api));
+            keys.extend(own.as_ref()?.iter().map(String::as_str));
         }
         Some(keys)
     }

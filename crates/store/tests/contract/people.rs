@@ -46,6 +46,8 @@ async fn an_account_is_made_changed_and_deleted() {
         tx.create_account(account(2), &account_fields("acme", Origin::Api))
             .await
             .unwrap();
+        assert_eq!(tx.account_called("acme").await.unwrap(), Some(made.clone()));
+        assert_eq!(tx.account_called("acne").await.unwrap(), None);
         tx.commit().await.unwrap();
         let mut tx = change(&store).await;
         let error = tx
