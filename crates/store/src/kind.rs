@@ -53,9 +53,11 @@ pub enum Kind {
     Money,
     /// A gateway node.
     Node,
+    /// A guide.
+    Guide,
 }
 
-const KINDS: [(Kind, &str); 22] = [
+const KINDS: [(Kind, &str); 23] = [
     (Kind::Config, "config"),
     (Kind::Settings, "settings"),
     (Kind::Api, "api"),
@@ -78,6 +80,7 @@ const KINDS: [(Kind, &str); 22] = [
     (Kind::BillingRun, "billing_run"),
     (Kind::Money, "money"),
     (Kind::Node, "node"),
+    (Kind::Guide, "guide"),
 ];
 
 impl Kind {
@@ -106,6 +109,7 @@ impl Kind {
                 | Self::BillingRun
                 | Self::Money
                 | Self::Node
+                | Self::Guide
         )
     }
 }

@@ -13,4 +13,5 @@ mod ledger;
 mod migrations;
 mod people;
 mod plan_subscribers;
+mod reading;
 mod subscriptions;
