@@ -9,107 +9,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
-use support::client::Client;
+use support::demo::{Demo, address, listens, soon};
 use tempfile::TempDir;
-
-/// The demo as a process.
-struct Demo {
-    child: Child,
-    facts: Value,
-    ready: Duration,
-}
-
-/// An offset at which the three default ports are free.
-fn offset() -> u16 {
-    let taken = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_err();
-    std::iter::repeat_with(|| support::ports::free().saturating_sub(8080) % 20_000 + 1_000)
-        .find(|offset| !(0..3).any(|port| taken(8080 + port + offset)))
-        .unwrap()
-}
-
-impl Demo {
-    fn start(data_dir: &Path, more: &[&str]) -> Self {
-        let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["demo", "--json", "--port-offset", &offset().to_string(), "--data-dir"])
-            .arg(data_dir)
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready = started.elapsed();
-        let facts = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        Self { child, facts, ready }
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.facts[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {name} in {}", self.facts))
-    }
-
-    fn client(&self, name: &str) -> Client {
-        Client::new(address(self.text(name)))
-    }
-
-    fn api(&self) -> support::api::Api {
-        support::api::Api::new(address(self.text("portal")), self.text("admin_token"))
-    }
-
-    /// Memory that the process holds, in KiB.
-    fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    }
-
-    fn stop(mut self) -> ExitStatus {
-        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(sent.success());
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://")
-        .split('/')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
-fn listens(address: SocketAddr) -> bool {
-    std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
-}
-
-fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 #[test]
 fn the_demo_tells_scripts_everything_and_what_it_tells_works() {
