@@ -193,7 +193,6 @@ impl Portal {
 fn router(app: &App, transport: Transport) -> Router {
     Router::new()
         .nest("/api/v1", api::router(app))
-        .route("/api/docs", get(pages::api_docs::show))
         .merge(pages::router(app))
         .route("/static/style.css", get(pages::statics::style))
         .route("/static/portal.js", get(pages::statics::script))

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 const GUARD: &str = r#""$@" & child=$!
 exec >/dev/null
 cat >/dev/null
-kill "$child"; wait "$child"
+kill "$child" 2>/dev/null; wait "$child"
 [ -z "$GUARDED_FOLDER" ] || rm -rf -- "$GUARDED_FOLDER""#;
 
 /// A command that runs `program`; whoever spawns it keeps the child's standard input. `folder` goes when the process
