@@ -209,6 +209,34 @@ impl Browser {
         wait(element.click()).unwrap_or_else(|error| panic!("{name:?} on {} cannot be pressed: {error}", self.path()));
     }
 
+    /// Fills the fields of the form that fits, by their names, and sends it with its own button.
+    pub fn send(&self, form: &str, fields: &[(&str, &str)]) {
+        let script = include_str!("scripts/part_of_form.js");
+        let part = |what: &str, value: Option<&str>| {
+            let found = self.run(script, vec![json!(form), json!(what), json!(value)]);
+            let reference = found.as_object().and_then(|found| found.values().next()?.as_str().map(str::to_owned));
+            let reference = reference.unwrap_or_else(|| {
+                panic!("no {what:?} ({value:?}) of form{form} on {} ({}):\n{}", self.path(), self.title(), self.text())
+            });
+            Element::from_element_id(self.client().clone(), reference.into())
+        };
+        for (name, value) in fields {
+            let field = part(name, Some(value));
+            let kind = wait(field.prop("type")).unwrap().unwrap_or_default();
+            match kind.as_str() {
+                "radio" | "checkbox" if wait(field.is_selected()).unwrap() => {}
+                "radio" | "checkbox" => wait(field.click()).unwrap(),
+                "select-one" => wait(field.select_by_value(value)).unwrap(),
+                _ => {
+                    wait(field.clear()).unwrap();
+                    wait(field.send_keys(value)).unwrap();
+                }
+            }
+        }
+        let button = part("button", None);
+        wait(button.click()).unwrap_or_else(|error| panic!("form{form} on {} cannot be sent: {error}", self.path()));
+    }
+
     pub fn has(&self, css: &str) -> bool {
         !wait(self.client().find_all(Locator::Css(css))).unwrap().is_empty()
     }

@@ -182,7 +182,7 @@ pub fn appearance(browser: &Browser) -> Vec<String> {
 /// document, and the first stop skips to the main part.
 pub fn keyboard(browser: &Browser) -> Vec<String> {
     let (mut faults, mut stops) = (Vec::new(), Vec::new());
-    let look = || browser.run(include_str!("scripts/focus.js"), vec![]);
+    let look = || browser.run_async(include_str!("scripts/focus.js"), vec![]);
     while stops.len() < MAX_STOPS {
         browser.press(TAB);
         let stop = look();

@@ -21,5 +21,6 @@ mod driver;
 mod html;
 mod mails;
 mod pages;
+mod screenshots;
 mod site;
 mod visitor;

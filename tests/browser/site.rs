@@ -41,22 +41,25 @@ pub enum Role {
     Admin,
 }
 
-pub const ROLES: [Role; 5] = [
-    Role::Anonymous,
-    Role::Developer,
-    Role::ProductManager,
-    Role::Finance,
-    Role::Admin,
-];
-
 impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
             Self::Developer => "developer",
-            Self::ProductManager => "product_manager",
+            Self::ProductManager => "product manager",
             Self::Finance => "finance",
             Self::Admin => "admin",
+        }
+    }
+
+    /// Where the pages begin that this person alone reads; of everyone's, anonymous readers see to.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Anonymous => "/",
+            Self::Developer => "/app",
+            Self::ProductManager => "/manage",
+            Self::Finance => "/finance",
+            Self::Admin => "/admin",
         }
     }
 

@@ -19,6 +19,7 @@ struct Page {
 
 struct Group {
     name: String,
+    anchor: String,
     operations: Vec<Operation>,
 }
 
@@ -90,6 +91,7 @@ fn read(document: &Value) -> (String, String, Vec<Group>) {
             match groups.iter_mut().find(|group| group.name == tag) {
                 Some(group) => group.operations.push(operation),
                 None => groups.push(Group {
+                    anchor: format!("group-{}", tag.replace(' ', "-")),
                     name: tag,
                     operations: vec![operation],
                 }),

@@ -1,4 +1,7 @@
-// Where the focus is, and whether a person sees that.
+// Where the focus is, and whether a person sees that, once the page has been drawn again.
+const done = arguments[arguments.length - 1];
+requestAnimationFrame(() => requestAnimationFrame(() => done(look())));
+function look() {
 const e = document.activeElement;
 if (!e || e === document.body || e === document.documentElement) return null;
 const style = getComputedStyle(e), box = e.getBoundingClientRect();
@@ -14,3 +17,4 @@ return {
   href: e.getAttribute("href"),
   trapped: false,
 };
+}
