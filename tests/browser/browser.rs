@@ -78,7 +78,7 @@ impl Browser {
 
     /// Opens a path of the portal, or a whole URL.
     pub fn go(&self, path: &str) {
-        let url = if path.starts_with("http") {
+        let url = if path.contains(':') {
             path.to_owned()
         } else {
             format!("{}{path}", self.base)
@@ -214,9 +214,16 @@ impl Browser {
         let script = include_str!("scripts/part_of_form.js");
         let part = |what: &str, value: Option<&str>| {
             let found = self.run(script, vec![json!(form), json!(what), json!(value)]);
-            let reference = found.as_object().and_then(|found| found.values().next()?.as_str().map(str::to_owned));
+            let reference = found
+                .as_object()
+                .and_then(|found| found.values().next()?.as_str().map(str::to_owned));
             let reference = reference.unwrap_or_else(|| {
-                panic!("no {what:?} ({value:?}) of form{form} on {} ({}):\n{}", self.path(), self.title(), self.text())
+                panic!(
+                    "no {what:?} ({value:?}) of form{form} on {} ({}):\n{}",
+                    self.path(),
+                    self.title(),
+                    self.text()
+                )
             });
             Element::from_element_id(self.client().clone(), reference.into())
         };
@@ -290,10 +297,15 @@ impl Browser {
         wait(self.client().delete_all_cookies()).unwrap();
     }
 
-    /// A picture of the whole page, where somebody asked for pictures.
+    /// A picture of the page, to a height of 5,000, where somebody asked for pictures.
     pub fn screenshot(&self, name: &str) {
         let Some(folder) = screenshots() else { return };
-        let shot = json!({ "format": "png", "captureBeyondViewport": true });
+        let size = self.run(
+            "const e = document.documentElement; return [e.clientWidth, Math.max(innerHeight, Math.min(e.scrollHeight, 5000))]",
+            vec![],
+        );
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let shot = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let shot = self.devtools("Page.captureScreenshot", &shot);
         let data = shot["data"].as_str().unwrap();
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).unwrap();

@@ -12,7 +12,9 @@ fn take(role: Role) {
     if screenshots().is_none() {
         return;
     }
-    let Some(browser) = role.browser(Scripts::On) else { return };
+    let Some(browser) = role.browser(Scripts::On) else {
+        return;
+    };
     let mut known = BTreeSet::new();
     let mut found = role.visitor().crawl(2);
     let others = |path: &str| role != Role::Anonymous && !path.starts_with(role.section());
@@ -26,9 +28,17 @@ fn take(role: Role) {
             (390, Theme::Dark, "390-dark"),
         ] {
             browser.look(width, theme);
-            let name: String = page.path.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+            let name: String = page
+                .path
+                .chars()
+                .map(|c| if c.is_alphanumeric() { c } else { '-' })
+                .collect();
             let name: String = name.trim_matches('-').chars().take(80).collect();
-            browser.screenshot(&format!("{}-{}-{look}", role.name().replace(' ', "-"), if name.is_empty() { "start" } else { &name }));
+            browser.screenshot(&format!(
+                "{}-{}-{look}",
+                role.name().replace(' ', "-"),
+                if name.is_empty() { "start" } else { &name }
+            ));
         }
     }
     eprintln!("{} pages of {} in {:?}", found.len(), role.name(), screenshots());
