@@ -39,11 +39,18 @@ pub struct StoredSample {
 }
 
 /// Where a page ended. Its text holds only `A-Za-z0-9_-`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     time: Timestamp,
     producer: ProducerId,
     seq: u64,
+}
+
+impl Cursor {
+    /// As the columns have it: time, producer, number.
+    pub(crate) fn parts(self) -> (i64, String, i64) {
+        (self.time.as_millis(), self.producer.to_string(), int(self.seq))
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -117,7 +124,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Fact, Error> {
     postcard::from_bytes(bytes).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-fn int(value: u64) -> i64 {
+pub(crate) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -126,7 +133,7 @@ fn producer(row: &SqliteRow) -> Result<ProducerId, Error> {
     text.parse().map_err(|_| Error::Corrupt(format!("producer {text}")))
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredFact, Error> {
+pub(crate) fn stored(row: &SqliteRow) -> Result<StoredFact, Error> {
     Ok(StoredFact {
         producer: producer(row)?,
         seq: u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0),
@@ -135,7 +142,17 @@ fn stored(row: &SqliteRow) -> Result<StoredFact, Error> {
     })
 }
 
-fn cursor(stored: &StoredFact) -> Cursor {
+pub(crate) fn sample(row: &SqliteRow) -> Result<StoredSample, Error> {
+    let record: String = row.try_get("record")?;
+    let sample = serde_json::from_str(&record).map_err(|error| Error::Corrupt(error.to_string()))?;
+    Ok(StoredSample {
+        producer: producer(row)?,
+        seq: u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0),
+        sample,
+    })
+}
+
+pub(crate) fn cursor(stored: &StoredFact) -> Cursor {
     Cursor {
         time: stored.fact.admitted_at,
         producer: stored.producer,
@@ -143,7 +160,7 @@ fn cursor(stored: &StoredFact) -> Cursor {
     }
 }
 
-const COLUMNS: &str = "SELECT producer, seq, ledger_commit, record FROM fact WHERE ";
+pub(crate) const COLUMNS: &str = "SELECT producer, seq, ledger_commit, record FROM fact WHERE ";
 
 fn push_page(sql: &mut QueryBuilder<Sqlite>, after: Option<Cursor>, limit: usize) {
     if let Some(after) = after {
@@ -230,18 +247,7 @@ impl Embedded {
             .bind(request_id)
             .fetch_all(&self.readers)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let record: String = row.try_get("record")?;
-                let sample = serde_json::from_str(&record).map_err(|error| Error::Corrupt(error.to_string()))?;
-                let seq = u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0);
-                Ok(StoredSample {
-                    producer: producer(row)?,
-                    seq,
-                    sample,
-                })
-            })
-            .collect()
+        rows.iter().map(sample).collect()
     }
 
     /// The billed requests behind a charge, in order of time; at most `limit`.

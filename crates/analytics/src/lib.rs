@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod insert;
 mod purge;
+mod recent;
 mod rollup;
 mod usage;
 
@@ -19,4 +20,5 @@ pub use batch::Batch;
 pub use database::Embedded;
 pub use error::Error;
 pub use events::{Cursor, EventFilter, Evidence, Page, StoredFact, StoredSample};
+pub use recent::RecentFilter;
 pub use usage::{Billable, Dimension, Interval, UsageQuery, UsageRow};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use analytics::{Batch, Dimension, Embedded, EventFilter, Evidence, Interval, UsageQuery, UsageRow};
+use analytics::{Batch, Dimension, Embedded, EventFilter, Evidence, Interval, RecentFilter, UsageQuery, UsageRow};
 use domain::clock::Timestamp;
 use domain::ids::{AccountId, ConsumerId, PlanVersionId, SubscriptionId};
 use domain::key::Mode;
@@ -264,6 +264,11 @@ async fn rejections_are_counted_apart_and_found_by_their_request_id() {
         [(1, 7)]
     );
     assert_eq!(analytics.rejected_request("refused").await.unwrap()[0].sample, sample);
+    let range = |from, to| (Timestamp::from_millis(from), Timestamp::from_millis(to));
+    let own = ConsumerId::from_bits(1);
+    let recent = analytics.recent_rejections(own, range(START, START + 6), 5).await.unwrap();
+    assert_eq!(recent[0].sample, sample);
+    assert!(analytics.recent_rejections(own, range(START, START + 5), 5).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -290,6 +295,44 @@ async fn pages_of_events_hold_every_fact_once() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 300);
+}
+
+#[tokio::test]
+async fn the_last_requests_of_several_consumers_come_newest_first_and_each_once() {
+    let (_dir, analytics) = open().await;
+    let facts = spread();
+    analytics.insert(&[batch(1, 0, facts.clone())]).await.unwrap();
+    let mut filter = RecentFilter {
+        consumers: vec![ConsumerId::from_bits(0), ConsumerId::from_bits(1)],
+        from: Timestamp::from_millis(START),
+        to: Timestamp::from_millis(START + 3 * DAY),
+        mode: Mode::Live,
+        status: None,
+        path: None,
+    };
+    let wanted = |of: &dyn Fn(&Fact) -> bool| facts.iter().filter(|fact| of(fact)).count();
+    for (status, path) in [(None, None), (Some((500, 599)), None), (None, Some("/"))] {
+        filter.status = status;
+        filter.path = path.map(str::to_owned);
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = analytics.recent(&filter, before, 41).await.unwrap();
+            assert!(page.items.len() <= 41);
+            seen.extend(page.items.into_iter().map(|stored| (stored.fact.admitted_at, stored.fact.request_id)));
+            let Some(next) = page.next else { break };
+            before = Some(next);
+        }
+        assert!(seen.is_sorted_by(|a, b| a.0 >= b.0));
+        let of = |fact: &Fact| {
+            let own = fact.consumer.is_some_and(|id| filter.consumers.contains(&id));
+            own && status.is_none_or(|(least, most)| (least..=most).contains(&fact.outcome.status))
+        };
+        assert_eq!(seen.len(), wanted(&of));
+        seen.dedup();
+        assert_eq!(seen.len(), wanted(&of));
+    }
+    filter.path = Some("nowhere".to_owned());
+    assert!(analytics.recent(&filter, None, 41).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]

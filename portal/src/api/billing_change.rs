@@ -16,17 +16,17 @@ use crate::http::problem::Problem;
 /// What a change of plan comes to. Amounts are minor units.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChangeMoney {
-    currency: &'static str,
+    pub(crate) currency: &'static str,
     /// What returns of an amount that was paid in advance; never above zero.
-    credit: i64,
+    pub(crate) credit: i64,
     /// What is charged in advance at the change.
-    charge: i64,
+    pub(crate) charge: i64,
     /// Both together: due then, or a credit where it is below zero.
-    net: i64,
+    pub(crate) net: i64,
     /// What the usage of the running period costs so far without the change.
-    usage_before: i64,
+    pub(crate) usage_before: i64,
     /// What the same usage costs with it.
-    usage_after: i64,
+    pub(crate) usage_after: i64,
 }
 
 /// What putting a subscription on a version at an instant comes to; `None` before it is active.

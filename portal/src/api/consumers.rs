@@ -80,20 +80,30 @@ impl From<Consumer> for ConsumerBody {
 
 /// `POST /consumers`
 pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted): Body<CreateConsumer>) -> Answer {
+    let consumer = make(&app, &caller, wanted.account_id, (wanted.name, Origin::Api)).await?;
+    Ok(answer::json(StatusCode::CREATED, &ConsumerBody::from(consumer)))
+}
+
+/// Makes a consumer.
+pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    account: AccountId,
+    (name, origin): (String, Origin),
+) -> Result<Consumer, Problem> {
     let mut faults = Vec::new();
-    answer::check_name(&mut faults, "/name", &wanted.name);
+    answer::check_name(&mut faults, "/name", &name);
     answer::no_faults(faults)?;
-    let id = ConsumerId::new(app.clock.now(), App::seed());
     let new = NewConsumer {
-        id,
-        account_id: wanted.account_id,
-        name: wanted.name,
-        origin: Origin::Api,
+        id: ConsumerId::new(app.clock.now(), App::seed()),
+        account_id: account,
+        name,
+        origin,
     };
-    let mut tx = caller.change(&app).await?;
+    let mut tx = caller.change(app).await?;
     let consumer = tx.create_consumer(&new).await?;
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::CREATED, &ConsumerBody::from(consumer)))
+    Ok(consumer)
 }
 
 /// Documentation of [`create`].
@@ -155,7 +165,7 @@ pub(crate) fn show_doc() -> Doc {
 }
 
 /// The consumer in force, when the caller may see it.
-pub(super) async fn visible(app: &App, caller: &Caller, id: ConsumerId) -> Result<Consumer, Problem> {
+pub(crate) async fn visible(app: &App, caller: &Caller, id: ConsumerId) -> Result<Consumer, Problem> {
     let consumer = app.store.consumer(caller.scope(), id).await?;
     consumer
         .filter(|consumer| consumer.deleted_at.is_none())

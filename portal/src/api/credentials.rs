@@ -111,21 +111,50 @@ impl From<Credential> for CredentialBody {
     }
 }
 
+/// What a new key shall be.
+#[derive(Debug, Clone)]
+pub(crate) struct NewKey {
+    pub(crate) name: Option<String>,
+    pub(crate) mode: Mode,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) scopes: Vec<String>,
+    /// Names of the products that it opens; all of the consumer's when empty.
+    pub(crate) products: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+/// Makes a key: what is stored of it, and the key itself for the one answer that shows it.
+pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    consumer: ConsumerId,
+    wanted: NewKey,
+) -> Result<(Credential, ApiKey), Problem> {
+    visible(app, caller, consumer).await?;
+    let now = app.clock.now();
+    check(app, &wanted, now).await?;
+    let (key, new) = generate(consumer, wanted, now);
+    let mut tx = caller.change(app).await?;
+    let credential = tx.create_credential(&new).await?;
+    app.commit(tx).await?;
+    Ok((credential, key))
+}
+
 /// A new key and what is stored of it.
-fn generate(consumer: ConsumerId, mode: Mode, now: Timestamp) -> (ApiKey, NewCredential) {
-    let key = ApiKey::new(mode, domain::random::bytes());
+fn generate(consumer: ConsumerId, wanted: NewKey, now: Timestamp) -> (ApiKey, NewCredential) {
+    let key = ApiKey::new(wanted.mode, domain::random::bytes());
     let new = NewCredential {
         id: CredentialId::new(now, App::seed()),
         consumer_id: consumer,
         hash: key.hash(),
         prefix: key.prefix().to_owned(),
         last4: key.last4().to_owned(),
-        mode,
-        name: None,
-        scopes: Vec::new(),
-        products: Vec::new(),
-        expires_at: None,
-        origin: Origin::Api,
+        mode: wanted.mode,
+        name: wanted.name,
+        scopes: wanted.scopes,
+        products: wanted.products,
+        expires_at: wanted.expires_at,
+        origin: wanted.origin,
     };
     (key, new)
 }
@@ -146,20 +175,21 @@ pub(crate) async fn create(
     Id(consumer): Id<ConsumerId>,
     Body(wanted): Body<CreateCredential>,
 ) -> Answer {
-    visible(&app, &caller, consumer).await?;
-    let now = app.clock.now();
-    check(&app, &wanted, now).await?;
-    let (key, new) = generate(consumer, wanted.mode.unwrap_or_default(), now);
-    let new = NewCredential {
+    if wanted.kind != AuthMethod::ApiKey {
+        return Err(Problem::invalid(vec![Fault::at(
+            "/type",
+            "not supported yet: write `api_key`",
+        )]));
+    }
+    let new = NewKey {
         name: wanted.name,
+        mode: wanted.mode.unwrap_or_default(),
+        expires_at: wanted.expires_at,
         scopes: wanted.scopes,
         products: wanted.products,
-        expires_at: wanted.expires_at,
-        ..new
+        origin: Origin::Api,
     };
-    let mut tx = caller.change(&app).await?;
-    let credential = tx.create_credential(&new).await?;
-    app.commit(tx).await?;
+    let (credential, key) = make(&app, &caller, consumer, new).await?;
     Ok(shown(credential, &key))
 }
 
@@ -171,11 +201,8 @@ pub(crate) fn create_doc() -> Doc {
         .answer::<CredentialBody>(201, "The credential with its secret")
 }
 
-async fn check(app: &App, wanted: &CreateCredential, now: Timestamp) -> Result<(), Problem> {
+async fn check(app: &App, wanted: &NewKey, now: Timestamp) -> Result<(), Problem> {
     let mut faults = Vec::new();
-    if wanted.kind != AuthMethod::ApiKey {
-        faults.push(Fault::at("/type", "not supported yet: write `api_key`"));
-    }
     if let Some(name) = &wanted.name {
         answer::check_name(&mut faults, "/name", name);
     }
@@ -234,29 +261,41 @@ pub(crate) async fn rotate(
     Body(wanted): Body<Rotate>,
 ) -> Answer {
     let grace = wanted.grace.unwrap_or(Span::from_millis(0));
+    let (credential, key) = replace(&app, &caller, (consumer, old), (grace, Origin::Api)).await?;
+    Ok(shown(credential, &key))
+}
+
+/// Replaces a key by one that opens the same; the old one works until the grace is over.
+pub(crate) async fn replace(
+    app: &App,
+    caller: &Caller,
+    (consumer, old): (ConsumerId, CredentialId),
+    (grace, origin): (Span, Origin),
+) -> Result<(Credential, ApiKey), Problem> {
     if grace.as_millis() > MAX_GRACE_MS {
         return Err(Problem::invalid(vec![Fault::at("/grace", "write at most 90d")]));
     }
-    let mut tx = caller.change(&app).await?;
+    let mut tx = caller.change(app).await?;
     let before = tx
         .credential(old)
         .await?
         .filter(|credential| credential.consumer_id == consumer);
     let before = before.ok_or_else(|| Problem::missing("credential"))?;
     let now = tx.now();
-    let (key, new) = generate(consumer, before.mode, now);
-    let new = NewCredential {
+    let wanted = NewKey {
         name: before.name,
+        mode: before.mode,
+        expires_at: before.expires_at,
         scopes: before.scopes,
         products: before.products,
-        expires_at: before.expires_at,
-        ..new
+        origin,
     };
+    let (key, new) = generate(consumer, wanted, now);
     let credential = tx
         .rotate_credential(old, &new, now.plus_millis(grace.as_millis_i64()))
         .await?;
     app.commit(tx).await?;
-    Ok(shown(credential, &key))
+    Ok((credential, key))
 }
 
 /// Documentation of [`rotate`].
@@ -273,7 +312,18 @@ pub(crate) async fn delete(
     caller: Caller,
     Ids(consumer, id): Ids<ConsumerId, CredentialId>,
 ) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    revoke(&app, &caller, consumer, id).await?;
+    Ok(answer::none())
+}
+
+/// Revokes a key now, also one whose grace still runs.
+pub(crate) async fn revoke(
+    app: &App,
+    caller: &Caller,
+    consumer: ConsumerId,
+    id: CredentialId,
+) -> Result<Credential, Problem> {
+    let mut tx = caller.change(app).await?;
     let known = tx
         .credential(id)
         .await?
@@ -282,9 +332,9 @@ pub(crate) async fn delete(
         return Err(Problem::missing("credential"));
     }
     let now = tx.now();
-    tx.revoke_credential(id, now).await?;
+    let credential = tx.revoke_credential(id, now).await?;
     app.commit(tx).await?;
-    Ok(answer::none())
+    Ok(credential)
 }
 
 /// Documentation of [`delete`].

@@ -291,7 +291,7 @@ impl From<InvoiceView> for InvoiceBody {
 }
 
 /// The invoice that the caller sees.
-pub(super) async fn seen(app: &App, caller: &Caller, id: InvoiceId) -> Result<InvoiceView, Problem> {
+pub(crate) async fn seen(app: &App, caller: &Caller, id: InvoiceId) -> Result<InvoiceView, Problem> {
     let view = app.store.invoice(caller.scope(), id, app.clock.now()).await?;
     view.ok_or_else(|| Problem::missing("invoice"))
 }
@@ -335,12 +335,25 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathPa
         .find(|(name, _)| *name == "id")
         .map(|(_, value)| value)
         .unwrap_or_default();
+    file_or(&app, &caller, text, |view| {
+        answer::json(StatusCode::OK, &InvoiceBody::from(view))
+    })
+    .await
+}
+
+/// An invoice by its id: as a file where `.pdf` or `.csv` stands behind it, else as `shown` writes it.
+pub(crate) async fn file_or(
+    app: &App,
+    caller: &Caller,
+    text: &str,
+    shown: impl FnOnce(InvoiceView) -> axum::response::Response,
+) -> Answer {
     let (id, form) = text.split_once('.').map_or((text, ""), |(id, form)| (id, form));
     let id = id.parse().map_err(|_| Problem::missing("invoice"))?;
-    let view = seen(&app, &caller, id).await?;
+    let view = seen(app, caller, id).await?;
     let name = view.number.clone().unwrap_or_else(|| view.id.to_string());
     match form {
-        "" => Ok(answer::json(StatusCode::OK, &InvoiceBody::from(view))),
+        "" => Ok(shown(view)),
         "csv" => Ok(file(
             "text/csv; charset=utf-8",
             &format!("{name}.csv"),

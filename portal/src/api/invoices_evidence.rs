@@ -1,6 +1,6 @@
 //! `/invoices/{id}/lines/{n}/usage`: the single requests behind a line.
 
-use analytics::Evidence;
+use analytics::{Evidence, StoredFact};
 use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
 use domain::ids::InvoiceId;
@@ -28,9 +28,9 @@ const QUARTER_HOUR_MS: i64 = 900_000;
 pub(crate) struct Which {
     /// At most so many items: 1 to 1000, 100 unless given.
     #[serde(deserialize_with = "from_text")]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Where the page before ended: its `next_cursor`.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// `GET /invoices/{id}/lines/{n}/usage`
@@ -46,18 +46,30 @@ pub(crate) async fn list(
         .find(|(name, _)| *name == "n")
         .and_then(|(_, value)| value.parse().ok());
     let n = n.ok_or_else(|| Problem::missing("line of the invoice"))?;
+    let page = behind(&app, &caller, (id, n), which).await?;
+    let body = Listed {
+        items: page.items.into_iter().map(EventBody::from).collect(),
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    };
+    Ok(answer::json(StatusCode::OK, &body))
+}
+
+/// The single requests behind a line of an invoice; none behind a recurring amount.
+pub(crate) async fn behind(
+    app: &App,
+    caller: &Caller,
+    (id, n): (InvoiceId, u32),
+    which: Which,
+) -> Result<analytics::Page<StoredFact>, Problem> {
     let line = app.store.line_evidence(caller.scope(), id, n).await?;
     let (limit, cursor) = (page_size(which.limit)?, after(which.cursor.as_deref())?);
     let Some(meter) = line.meter.clone() else {
-        return Ok(answer::json(
-            StatusCode::OK,
-            &Listed::<EventBody> {
-                items: Vec::new(),
-                next_cursor: None,
-            },
-        ));
+        return Ok(analytics::Page {
+            items: Vec::new(),
+            next: None,
+        });
     };
-    fresh(&app).await?;
+    fresh(app).await?;
     let evidence = Evidence {
         subscription: line.subscription,
         period_start: line.period_start,
@@ -71,11 +83,10 @@ pub(crate) async fn list(
         .items
         .into_iter()
         .filter(|stored| stands_behind(&line, &stored.fact));
-    let body = Listed {
-        items: items.map(EventBody::from).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
-    };
-    Ok(answer::json(StatusCode::OK, &body))
+    Ok(analytics::Page {
+        items: items.collect(),
+        next: page.next,
+    })
 }
 
 /// A late line leaves out what came too late; a price of some operations leaves out the others.

@@ -103,6 +103,46 @@ async fn may_use(app: &App, caller: &Caller, product: &config::Product) -> Resul
     }
 }
 
+/// A product that a caller may subscribe to, with the newest versions of its plans.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    pub(crate) id: String,
+    pub(crate) product: config::Product,
+    /// In their order; a plan that was never published is none.
+    pub(crate) plans: Vec<config::Plan>,
+}
+
+/// What is listed for the caller, by title.
+pub(crate) async fn offers(app: &App, caller: &Caller) -> Result<Vec<Offer>, Problem> {
+    let objects = app.store.objects(None).await?;
+    let mut offers = Vec::new();
+    for object in sorted(&objects, ObjectKind::Product) {
+        let product: config::Product = body(object)?;
+        if object.archived_at.is_some() || !is_visible(app, caller, &product).await? {
+            continue;
+        }
+        let mut own: Vec<&Object> = objects
+            .iter()
+            .filter(|plan| plan.fields.kind == ObjectKind::Plan && plan.fields.parent == object.id)
+            .filter(|plan| plan.archived_at.is_none())
+            .collect();
+        own.sort_by_key(|plan| plan.fields.position);
+        let mut plans = Vec::new();
+        for plan in own {
+            let version = app.store.latest_plan_version(crate::subscribing::id(plan)?).await?;
+            plans.extend(version.and_then(|version| serde_json::from_value(version.body).ok()));
+        }
+        offers.push(Offer {
+            id: object.id.clone(),
+            product,
+            plans,
+        });
+    }
+    let title = |offer: &Offer| offer.product.title.clone().unwrap_or_else(|| offer.product.name.clone());
+    offers.sort_by_key(|offer| title(offer).to_lowercase());
+    Ok(offers)
+}
+
 fn product_body(object: &Object, product: config::Product, all: &[Object]) -> ProductBody {
     let mut plans: Vec<&Object> = all
         .iter()

@@ -23,25 +23,25 @@ use crate::http::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Counter {
     /// The limit within the plan, such as `requests/period`.
-    limit: String,
+    pub(crate) limit: String,
     #[schema(value_type = u64)]
-    before: Json,
+    pub(crate) before: Json,
     #[schema(value_type = u64)]
-    after: Json,
+    pub(crate) after: Json,
     /// Null without end.
     #[schema(value_type = Option<u64>)]
-    max: Option<Json>,
+    pub(crate) max: Option<Json>,
 }
 
 /// Milliseconds from the head of the request to the end of each step; null where a step did not happen.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StepTimes {
-    routed: Option<f64>,
-    identified: Option<f64>,
-    admitted: Option<f64>,
-    connected: Option<f64>,
-    answered: Option<f64>,
-    ended: f64,
+    pub(crate) routed: Option<f64>,
+    pub(crate) identified: Option<f64>,
+    pub(crate) admitted: Option<f64>,
+    pub(crate) connected: Option<f64>,
+    pub(crate) answered: Option<f64>,
+    pub(crate) ended: f64,
 }
 
 impl StepTimes {
@@ -61,48 +61,48 @@ impl StepTimes {
 /// The credential that the caller showed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Shown {
-    id: String,
-    name: Option<String>,
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
     /// The first characters of the key.
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 /// A request that was admitted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Admitted {
     #[serde(flatten)]
-    event: EventBody,
-    credential: Option<Shown>,
+    pub(crate) event: EventBody,
+    pub(crate) credential: Option<Shown>,
     /// Name of the consumer.
-    consumer: Option<String>,
+    pub(crate) consumer: Option<String>,
     /// Counters before and after, before an outcome that is not billed returned its reservation.
-    counters: Vec<Counter>,
+    pub(crate) counters: Vec<Counter>,
     /// The prices of the plan version for the meters of this request.
-    price: Option<Json>,
+    pub(crate) price: Option<Json>,
     /// Time for each step, in milliseconds.
-    steps_ms: StepTimes,
+    pub(crate) steps_ms: StepTimes,
 }
 
 /// A request that was refused before it was forwarded, where a sample of it was kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Refused {
-    request_id: String,
+    pub(crate) request_id: String,
     #[schema(value_type = String, format = DateTime)]
-    event_time: Timestamp,
-    status: u16,
+    pub(crate) event_time: Timestamp,
+    pub(crate) status: u16,
     /// Name of the problem, such as `rate-limited`.
-    reason: String,
-    api: String,
-    operation: String,
-    method: String,
-    path: String,
+    pub(crate) reason: String,
+    pub(crate) api: String,
+    pub(crate) operation: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
     #[schema(value_type = Option<String>)]
-    account_id: Option<AccountId>,
+    pub(crate) account_id: Option<AccountId>,
     #[schema(value_type = Option<String>)]
-    consumer_id: Option<ConsumerId>,
+    pub(crate) consumer_id: Option<ConsumerId>,
     #[schema(value_type = Option<String>)]
-    subscription_id: Option<SubscriptionId>,
-    revision: u64,
+    pub(crate) subscription_id: Option<SubscriptionId>,
+    pub(crate) revision: u64,
     /// Refused requests touch no counter and are never billed.
     billable: bool,
 }
@@ -111,9 +111,9 @@ pub(crate) struct Refused {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Story {
     /// Admitted requests with this id, oldest first; several where a client used the id more than once.
-    requests: Vec<Admitted>,
+    pub(crate) requests: Vec<Admitted>,
     /// Refused ones of which a sample was kept.
-    refused: Vec<Refused>,
+    pub(crate) refused: Vec<Refused>,
 }
 
 impl From<StoredSample> for Refused {
@@ -190,18 +190,23 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathPa
         .find(|(name, _)| *name == "request_id")
         .map(|(_, value)| value.to_owned())
         .unwrap_or_default();
-    fresh(&app).await?;
+    Ok(answer::json(StatusCode::OK, &story(&app, &caller, &id).await?))
+}
+
+/// What is known of a request id to this caller.
+pub(crate) async fn story(app: &App, caller: &Caller, id: &str) -> Result<Story, Problem> {
+    fresh(app).await?;
     let sees = |account: Option<AccountId>| caller.account.is_none_or(|own| account == Some(own));
     let mut story = Story {
         requests: Vec::new(),
         refused: Vec::new(),
     };
-    for stored in app.analytics.request(&id).await? {
+    for stored in app.analytics.request(id).await? {
         if sees(stored.fact.account) {
-            story.requests.push(admitted(&app, stored).await?);
+            story.requests.push(admitted(app, stored).await?);
         }
     }
-    let samples = app.analytics.rejected_request(&id).await?;
+    let samples = app.analytics.rejected_request(id).await?;
     story.refused = samples
         .into_iter()
         .filter(|one| sees(one.sample.of.account))
@@ -210,7 +215,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, path: RawPathPa
     if story.requests.is_empty() && story.refused.is_empty() {
         return Err(Problem::missing("request; refused requests are kept as samples only"));
     }
-    Ok(answer::json(StatusCode::OK, &story))
+    Ok(story)
 }
 
 /// Documentation of [`show`].

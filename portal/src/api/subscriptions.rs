@@ -6,7 +6,7 @@ use domain::clock::Timestamp;
 use domain::config::Plan;
 use domain::enforce::Window;
 use domain::ids::{AccountId, ConsumerId, PlanVersionId, SubscriptionId};
-use domain::limit::Rule;
+use domain::limit::{Quota, Rule};
 use domain::period::{AnchorChoice, Period};
 use domain::quantity::Quantity;
 use domain::subscription::{Origin, SubscriptionStatus};
@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{self, Answer, Id, number};
 use super::caller::Caller;
 use super::endpoint::Doc;
+use super::usage::fresh;
 use crate::app::App;
 use crate::hooks::QuotaQuery;
 use crate::http::body::Body;
@@ -34,15 +35,15 @@ pub(super) const TAG: &str = "subscriptions";
 pub(crate) struct CreateSubscription {
     /// The consumer.
     #[schema(value_type = String)]
-    consumer_id: ConsumerId,
+    pub(crate) consumer_id: ConsumerId,
     /// Name of the product.
-    product: String,
+    pub(crate) product: String,
     /// Name of the plan.
-    plan: String,
+    pub(crate) plan: String,
     /// Where periods are counted from: `start` (the instant of activation, in the account's zone), `calendar` or a time
     /// of RFC 3339; `start` unless given.
     #[schema(value_type = Option<String>)]
-    anchor: Option<AnchorChoice>,
+    pub(crate) anchor: Option<AnchorChoice>,
 }
 
 /// A period.
@@ -212,14 +213,29 @@ async fn name(app: &App, id: &str) -> Result<String, Problem> {
 
 /// `POST /subscriptions`
 pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted): Body<CreateSubscription>) -> Answer {
-    super::consumers::visible(&app, &caller, wanted.consumer_id).await?;
-    let mut tx = caller.change(&app).await?;
+    let (subscription, overlaps) = make(&app, &caller, wanted, Origin::Api).await?;
+    let body = SubscriptionBody {
+        overlaps: Some(overlaps),
+        ..SubscriptionBody::new(&app, subscription).await?
+    };
+    Ok(answer::json(StatusCode::CREATED, &body))
+}
+
+/// Subscribes a consumer: the subscription, and the others that cover some of the same APIs.
+pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    wanted: CreateSubscription,
+    origin: Origin,
+) -> Result<(Subscription, Vec<Overlap>), Problem> {
+    super::consumers::visible(app, caller, wanted.consumer_id).await?;
+    let mut tx = caller.change(app).await?;
     let (product, plan) = subscribing::named_plan(&mut tx, &wanted.product, &wanted.plan).await?;
     let unknown = |pointer: &str, what: &str, name: &str| {
         Problem::invalid(vec![Fault::at(pointer, format!("no {what} is called `{name}`"))])
     };
     let product = match product {
-        Some(product) if super::products::is_open(&app, &caller, &product).await? => Some(product),
+        Some(product) if super::products::is_open(app, caller, &product).await? => Some(product),
         _ => None,
     };
     let product = product.ok_or_else(|| unknown("/product", "product", &wanted.product))?;
@@ -229,16 +245,12 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Body(wanted):
         product,
         plan,
         anchor: wanted.anchor.unwrap_or_default(),
-        origin: Origin::Api,
+        origin,
     };
     let subscription = subscribing::subscribe(&mut tx, wish).await?;
     let overlaps = subscribing::overlaps(&mut tx, &subscription).await?;
     app.commit(tx).await?;
-    let body = SubscriptionBody {
-        overlaps: Some(overlaps),
-        ..SubscriptionBody::new(&app, subscription).await?
-    };
-    Ok(answer::json(StatusCode::CREATED, &body))
+    Ok((subscription, overlaps))
 }
 
 /// Documentation of [`create`].
@@ -322,41 +334,59 @@ pub(crate) fn show_doc() -> Doc {
 }
 
 /// The subscription, ended or not, when the caller may see it.
-pub(super) async fn visible(app: &App, caller: &Caller, id: SubscriptionId) -> Result<Subscription, Problem> {
+pub(crate) async fn visible(app: &App, caller: &Caller, id: SubscriptionId) -> Result<Subscription, Problem> {
     app.store
         .subscription(caller.scope(), id)
         .await?
         .ok_or_else(|| Problem::missing("subscription"))
 }
 
+/// What a subscription has used of one quota.
+#[derive(Debug, Clone)]
+pub(crate) struct Used {
+    /// Meter and maximum.
+    pub(crate) quota: Quota,
+    pub(crate) used: Quantity,
+    /// The period that it counts in.
+    pub(crate) period: Period,
+}
+
 async fn quota(app: &App, subscription: &Subscription) -> Result<Vec<QuotaBody>, Problem> {
+    fresh(app).await?;
+    let entry = |one: Used| QuotaBody {
+        used: number(one.used),
+        remaining: one.quota.max.map(|max| number(left(max, one.used))),
+        resets_at: one.period.end,
+        max: one.quota.max,
+        meter: one.quota.meter,
+    };
+    Ok(used(app, subscription).await?.into_iter().map(entry).collect())
+}
+
+/// What a subscription has used of its quotas in the period that runs, in the order of its plan. Ask for fresh usage before.
+pub(crate) async fn used(app: &App, subscription: &Subscription) -> Result<Vec<Used>, Problem> {
     let Some(period) = subscribing::period_at(subscription, app.clock.now()).filter(|_| subscription.status.is_live())
     else {
         return Ok(Vec::new());
     };
-    let limits = quotas(app, subscription.plan_version_id).await?;
+    let quotas = quotas(app, subscription.plan_version_id).await?;
     let query = QuotaQuery {
         subscription: subscription.id,
         window: Window {
             start: period.start,
             end: period.end,
         },
-        meters: limits.iter().map(|(meter, _)| meter.clone()).collect(),
+        meters: quotas.iter().map(|quota| quota.meter.clone()).collect(),
     };
-    let failed = |error: crate::hooks::HookError| {
+    let used = app.hooks.quota_use.call(query).await.map_err(|error| {
         tracing::error!(%error, "the use of a quota cannot be read");
         Problem::internal()
-    };
-    app.hooks.freshness.call(()).await.map_err(failed)?;
-    let used = app.hooks.quota_use.call(query).await.map_err(failed)?;
-    let entry = |((meter, max), used): ((String, Option<u64>), Quantity)| QuotaBody {
-        meter,
-        max,
-        used: number(used),
-        remaining: max.map(|max| number(left(max, used))),
-        resets_at: period.end,
-    };
-    Ok(limits.into_iter().zip(used).map(entry).collect())
+    })?;
+    let used = quotas
+        .into_iter()
+        .zip(used)
+        .map(|(quota, used)| Used { quota, used, period });
+    Ok(used.collect())
 }
 
 fn left(max: u64, used: Quantity) -> Quantity {
@@ -364,8 +394,8 @@ fn left(max: u64, used: Quantity) -> Quantity {
     if left.nanos() < 0 { Quantity::ZERO } else { left }
 }
 
-/// Meters and maxima of the quotas of a plan version, in its order.
-async fn quotas(app: &App, version: PlanVersionId) -> Result<Vec<(String, Option<u64>)>, Problem> {
+/// The quotas of a plan version in its order; a maximum that is not written is the price's `included`.
+async fn quotas(app: &App, version: PlanVersionId) -> Result<Vec<Quota>, Problem> {
     let Some(version) = app.store.plan_version(version).await? else {
         return Ok(Vec::new());
     };
@@ -383,10 +413,13 @@ async fn quotas(app: &App, version: PlanVersionId) -> Result<Vec<(String, Option
     };
     let limits = plan.limits.iter().filter_map(|entry| entry.understand().ok());
     let quotas = limits.filter_map(|limit| match limit.rule {
-        Rule::Quota(quota) => Some((quota.max.or_else(|| included(&quota.meter)), quota.meter)),
+        Rule::Quota(quota) => Some(Quota {
+            max: quota.max.or_else(|| included(&quota.meter)),
+            ..quota
+        }),
         Rule::Rate { .. } | Rule::Concurrency { .. } => None,
     });
-    Ok(quotas.map(|(max, meter)| (meter, max)).collect())
+    Ok(quotas.collect())
 }
 
 #[cfg(test)]

@@ -41,6 +41,10 @@ fn expect(subscription: &Subscription, states: &[Status], verb: &str) -> Result<
 
 async fn done(app: &App, tx: ControlTx, subscription: Subscription) -> Answer {
     app.commit(tx).await?;
+    shown(app, subscription).await
+}
+
+async fn shown(app: &App, subscription: Subscription) -> Answer {
     Ok(answer::json(
         StatusCode::OK,
         &SubscriptionBody::new(app, subscription).await?,
@@ -163,11 +167,11 @@ pub(crate) struct Cancel {
     /// At the end of the period unless given.
     #[serde(default = "period_end")]
     #[schema(inline)]
-    at: When,
+    pub(crate) at: When,
     /// None unless given.
     #[serde(default)]
     #[schema(inline)]
-    credit: Credit,
+    pub(crate) credit: Credit,
 }
 
 const fn period_end() -> When {
@@ -181,7 +185,17 @@ pub(crate) async fn cancel(
     Id(id): Id<SubscriptionId>,
     Body(wanted): Body<Cancel>,
 ) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    shown(&app, end(&app, &caller, id, &wanted).await?).await
+}
+
+/// Cancels a subscription, now or at the end of its period.
+pub(crate) async fn end(
+    app: &App,
+    caller: &Caller,
+    id: SubscriptionId,
+    wanted: &Cancel,
+) -> Result<Subscription, Problem> {
+    let mut tx = caller.change(app).await?;
     let before = found(&mut tx, id).await?;
     if !before.status.is_live() {
         return Err(Problem::conflict(format!(
@@ -205,7 +219,8 @@ pub(crate) async fn cancel(
             tx.schedule_cancel(id, Some(end)).await?
         }
     };
-    done(&app, tx, after).await
+    app.commit(tx).await?;
+    Ok(after)
 }
 
 /// Documentation of [`cancel`].
@@ -217,7 +232,12 @@ pub(crate) fn cancel_doc() -> Doc {
 
 /// `POST /subscriptions/{id}/uncancel`
 pub(crate) async fn uncancel(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    shown(&app, go_on(&app, &caller, id).await?).await
+}
+
+/// Takes back a cancellation that waits.
+pub(crate) async fn go_on(app: &App, caller: &Caller, id: SubscriptionId) -> Result<Subscription, Problem> {
+    let mut tx = caller.change(app).await?;
     let before = found(&mut tx, id).await?;
     if before.cancel_at.is_none() {
         return Err(Problem::conflict("no cancellation is waiting"));
@@ -225,7 +245,8 @@ pub(crate) async fn uncancel(State(app): State<App>, caller: Caller, Id(id): Id<
     tx.set_subscription_status(id, before.status, before.status, None)
         .await?;
     let after = tx.schedule_cancel(id, None).await?;
-    done(&app, tx, after).await
+    app.commit(tx).await?;
+    Ok(after)
 }
 
 /// Documentation of [`uncancel`].
@@ -239,11 +260,11 @@ pub(crate) fn uncancel_doc() -> Doc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePlan {
     /// Name of the plan.
-    plan: String,
+    pub(crate) plan: String,
     /// At once unless given.
     #[serde(default = "now")]
     #[schema(inline)]
-    at: When,
+    pub(crate) at: When,
 }
 
 const fn now() -> When {
@@ -319,15 +340,26 @@ pub(crate) async fn change(
     Id(id): Id<SubscriptionId>,
     Body(wanted): Body<ChangePlan>,
 ) -> Answer {
-    let mut tx = caller.change(&app).await?;
-    let Move { plan, version, at, .. } = wanted_move(&mut tx, id, &wanted).await?;
+    shown(&app, move_to(&app, &caller, id, &wanted).await?).await
+}
+
+/// Puts a subscription on another plan of its product, now or at the end of its period.
+pub(crate) async fn move_to(
+    app: &App,
+    caller: &Caller,
+    id: SubscriptionId,
+    wanted: &ChangePlan,
+) -> Result<Subscription, Problem> {
+    let mut tx = caller.change(app).await?;
+    let Move { plan, version, at, .. } = wanted_move(&mut tx, id, wanted).await?;
     let change = subscribing::change(&plan, version.id, at)?;
     let after = if at <= tx.now() {
         tx.change_plan(id, change).await?
     } else {
         tx.schedule_change(id, Some(change)).await?
     };
-    done(&app, tx, after).await
+    app.commit(tx).await?;
+    Ok(after)
 }
 
 /// Documentation of [`change`].
@@ -343,21 +375,21 @@ pub(crate) fn change_doc() -> Doc {
 pub(crate) struct ChangePreview {
     /// When it would take effect.
     #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// The version in force.
     #[schema(value_type = String)]
-    from_version_id: PlanVersionId,
+    pub(crate) from_version_id: PlanVersionId,
     /// The version then.
     #[schema(value_type = String)]
-    to_version_id: PlanVersionId,
+    pub(crate) to_version_id: PlanVersionId,
     /// Limits in force.
     #[schema(value_type = Vec<Object>)]
-    limits_before: Json,
+    pub(crate) limits_before: Json,
     /// Limits then.
     #[schema(value_type = Vec<Object>)]
-    limits_after: Json,
+    pub(crate) limits_after: Json,
     /// What it comes to in money; null before the subscription is active.
-    money: Option<ChangeMoney>,
+    pub(crate) money: Option<ChangeMoney>,
 }
 
 /// `POST /subscriptions/{id}/change/preview`
@@ -367,23 +399,33 @@ pub(crate) async fn preview(
     Id(id): Id<SubscriptionId>,
     Body(wanted): Body<ChangePlan>,
 ) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    let preview = seen_before(&app, &caller, id, &wanted).await?;
+    Ok(answer::json(StatusCode::OK, &preview))
+}
+
+/// What a change of plan would come to. Changes nothing.
+pub(crate) async fn seen_before(
+    app: &App,
+    caller: &Caller,
+    id: SubscriptionId,
+    wanted: &ChangePlan,
+) -> Result<ChangePreview, Problem> {
+    let mut tx = caller.change(app).await?;
     let Move {
         before, version, at, ..
-    } = wanted_move(&mut tx, id, &wanted).await?;
+    } = wanted_move(&mut tx, id, wanted).await?;
     let old = tx.plan_version(before.plan_version_id).await?;
     tx.rollback().await?;
-    let money = change_money(&app, &before, (&version, at)).await?;
+    let money = change_money(app, &before, (&version, at)).await?;
     let limits = |body: Json| body.get("limits").cloned().unwrap_or_else(|| Json::Array(Vec::new()));
-    let preview = ChangePreview {
+    Ok(ChangePreview {
         at,
         from_version_id: before.plan_version_id,
         to_version_id: version.id,
         limits_before: limits(old.map(|version| version.body).unwrap_or_default()),
         limits_after: limits(version.body),
         money,
-    };
-    Ok(answer::json(StatusCode::OK, &preview))
+    })
 }
 
 /// Documentation of [`preview`].

@@ -121,7 +121,7 @@ pub(crate) struct UsageBody {
 
 /// The default policy: the one that quotas and invoices use.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a policy")]
-pub(super) fn billed(outcome: &Outcome) -> bool {
+pub(crate) fn billed(outcome: &Outcome) -> bool {
     !billable(Policy::V1, outcome).is_none()
 }
 
@@ -131,7 +131,7 @@ pub(super) fn billed(outcome: &Outcome) -> bool {
     clippy::cast_precision_loss,
     reason = "a latency for display, no money and no count"
 )]
-pub(super) fn milliseconds(micros: u64) -> f64 {
+pub(crate) fn milliseconds(micros: u64) -> f64 {
     micros as f64 / 1_000.0
 }
 
@@ -202,7 +202,7 @@ pub(super) async fn narrowed(
 }
 
 /// Counts everything that was answered before the call.
-pub(super) async fn fresh(app: &App) -> Result<(), Problem> {
+pub(crate) async fn fresh(app: &App) -> Result<(), Problem> {
     app.hooks.freshness.call(()).await.map_err(|error| {
         tracing::error!(%error, "usage cannot be made current");
         Problem::internal()

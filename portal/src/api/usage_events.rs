@@ -60,60 +60,60 @@ pub(crate) struct Which {
 #[schema(as = UsageEvent)]
 pub(crate) struct EventBody {
     /// The `X-Request-Id` of the answer.
-    pub(super) request_id: String,
+    pub(crate) request_id: String,
     /// Its admission, which decides the period.
     #[schema(value_type = String, format = DateTime)]
-    pub(super) event_time: Timestamp,
+    pub(crate) event_time: Timestamp,
     /// HTTP status; 499 where the client left before an answer.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// Who answered: `upstream`, `gateway` or `cache`.
     #[schema(value_type = String)]
-    pub(super) source: Source,
+    pub(crate) source: Source,
     /// `request`, `checkpoint` of a long stream, or `interrupted` with its gateway.
     #[schema(value_type = String)]
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether it is billed.
-    pub(super) billable: bool,
+    pub(crate) billable: bool,
     /// The client left before the end of the answer.
-    pub(super) client_aborted: bool,
-    pub(super) api: String,
+    pub(crate) client_aborted: bool,
+    pub(crate) api: String,
     /// The operation, or `unlisted`.
-    pub(super) operation: String,
-    pub(super) method: String,
+    pub(crate) operation: String,
+    pub(crate) method: String,
     /// Path without query, cut to 256 bytes.
-    pub(super) path: String,
+    pub(crate) path: String,
     #[schema(value_type = Option<String>)]
-    pub(super) account_id: Option<AccountId>,
+    pub(crate) account_id: Option<AccountId>,
     #[schema(value_type = Option<String>)]
-    pub(super) consumer_id: Option<ConsumerId>,
+    pub(crate) consumer_id: Option<ConsumerId>,
     #[schema(value_type = Option<String>)]
-    pub(super) credential_id: Option<CredentialId>,
+    pub(crate) credential_id: Option<CredentialId>,
     #[schema(value_type = Option<String>)]
-    pub(super) subscription_id: Option<SubscriptionId>,
-    pub(super) product: String,
-    pub(super) plan: String,
+    pub(crate) subscription_id: Option<SubscriptionId>,
+    pub(crate) product: String,
+    pub(crate) plan: String,
     #[schema(value_type = String)]
-    pub(super) plan_version_id: PlanVersionId,
+    pub(crate) plan_version_id: PlanVersionId,
     /// Start of the usage period that pays.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub(super) period_start: Option<Timestamp>,
+    pub(crate) period_start: Option<Timestamp>,
     #[schema(value_type = String)]
-    pub(super) mode: Mode,
+    pub(crate) mode: Mode,
     /// From the head of the request to the end of the answer.
-    pub(super) latency_ms: f64,
-    pub(super) bytes_in: u64,
-    pub(super) bytes_out: u64,
+    pub(crate) latency_ms: f64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
     /// What each meter took, by name.
     #[schema(value_type = Object)]
-    pub(super) quantities: Map<String, Json>,
+    pub(crate) quantities: Map<String, Json>,
     /// Revision of the configuration that served it.
-    pub(super) revision: u64,
+    pub(crate) revision: u64,
     /// Who recorded it: one worker of one run of a gateway.
-    pub(super) producer: String,
+    pub(crate) producer: String,
     /// Its number in the producer's journal.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// The ledger commit that counted it.
-    pub(super) ledger_commit: u64,
+    pub(crate) ledger_commit: u64,
 }
 
 impl From<StoredFact> for EventBody {
