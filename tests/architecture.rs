@@ -26,6 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tollgate-description", &["domain"]),
     ("tollgate-documents", &["domain"]),
     ("tollgate-mail", &["domain"]),
+    ("tollgate-reference", &["description"]),
     ("tollgate-snapshot", &["domain", "description"]),
     // The services; they never know each other.
     (
@@ -67,6 +68,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "description",
             "documents",
             "mail",
+            "reference",
             "serving",
             "telemetry",
         ],

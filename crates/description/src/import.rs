@@ -126,8 +126,9 @@ pub fn slug(title: &str) -> String {
     if name.is_empty() { "api".to_owned() } else { name }
 }
 
-/// The letters that stand for a character; none for punctuation and combining marks.
-fn fold(character: char) -> String {
+/// The plain letters that stand for a lower-case character; none for punctuation and combining marks.
+#[must_use]
+pub fn fold(character: char) -> String {
     if character.is_ascii_alphanumeric() {
         return character.to_string();
     }

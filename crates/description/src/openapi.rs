@@ -219,6 +219,18 @@ pub fn read(root: &Value) -> Description {
     description
 }
 
+/// Operations of a path item that stands at no path: a webhook (by its name) or a callback (by its expression). Faults
+/// have pointers only; references are not checked again.
+#[must_use]
+pub fn read_item(root: &Value, name: &str, at: &str) -> (Vec<Operation>, Vec<Fault>) {
+    let mut reader = Reader::new(root);
+    reader.version = version::detect(root, &mut Faults::default());
+    if let Some(item) = references::lookup(root, at) {
+        reader.named_item(name, item, at);
+    }
+    (reader.operations, reader.faults.into_list())
+}
+
 /// The state of one reading.
 struct Reader<'a> {
     root: &'a Value,

@@ -50,29 +50,47 @@ impl<'a> Reader<'a> {
 
     fn path(&mut self, key: &str, item: &'a Value) {
         let at = pointer::join("/paths", key);
-        let (item, at) = match follow(self.root, item, &at) {
-            Ok(found) => found,
-            Err(broken) => {
-                // The other kinds are reported with all references of the document.
-                if matches!(broken, Broken::Circle(_)) {
-                    self.faults.push(broken.fault(&at));
-                }
-                return;
-            }
+        let Some((item, at)) = self.path_item(item, &at) else {
+            return;
         };
         if key.len() > LONGEST_KEY {
             let reason = format!("the path key has {} bytes, more than {LONGEST_KEY}", key.len());
             self.faults.push(Fault::error("/paths", reason, "shorten it"));
             return;
         }
-        let Some(item) = item.as_object() else {
-            self.faults
-                .push(Fault::error(at, "a path is not a map", "write its methods as keys"));
-            return;
-        };
         let key = self.path_key(key, &at);
         let template = template::route_template(&key);
         self.template(&template, &at);
+        self.item(key, template, item, at);
+    }
+
+    /// A path item that is reached by no path: of a webhook or a callback. Its name becomes the path key as it is.
+    pub(super) fn named_item(&mut self, name: &str, item: &'a Value, at: &str) {
+        if let Some((item, at)) = self.path_item(item, at).filter(|_| name.len() <= LONGEST_KEY) {
+            self.item(name.to_owned(), Template { segments: Vec::new() }, item, at);
+        }
+    }
+
+    fn path_item(&mut self, item: &'a Value, at: &str) -> Option<(&'a Map<String, Value>, String)> {
+        let (item, at) = match follow(self.root, item, at) {
+            Ok(found) => found,
+            Err(broken) => {
+                // The other kinds are reported with all references of the document.
+                if matches!(broken, Broken::Circle(_)) {
+                    self.faults.push(broken.fault(at));
+                }
+                return None;
+            }
+        };
+        let Some(item) = item.as_object() else {
+            self.faults
+                .push(Fault::error(at, "a path is not a map", "write its methods as keys"));
+            return None;
+        };
+        Some((item, at))
+    }
+
+    fn item(&mut self, key: String, template: Template, item: &'a Map<String, Value>, at: String) {
         let parameters = self.parameters(list(item.get("parameters")), &pointer::join(&at, "parameters"));
         let path = Path {
             key,

@@ -35,7 +35,9 @@ impl Broken {
         }
     }
 
-    pub(super) fn fault(&self, at: &str) -> Fault {
+    /// The fault of a reference at a pointer.
+    #[must_use]
+    pub fn fault(&self, at: &str) -> Fault {
         Fault::error(at, self.to_string(), self.remedy())
     }
 }
@@ -83,8 +85,9 @@ pub fn follow<'a>(root: &'a Value, start: &'a Value, at: &str) -> Result<Part<'a
     Err(Broken::Circle(shorten(reference)))
 }
 
-/// As [`Value::pointer`], which reads `+1` as an index.
-pub(crate) fn lookup<'a>(root: &'a Value, at: &str) -> Option<&'a Value> {
+/// The part at a pointer. As [`Value::pointer`], which reads `+1` as an index.
+#[must_use]
+pub fn lookup<'a>(root: &'a Value, at: &str) -> Option<&'a Value> {
     if !(at.is_empty() || at.starts_with('/')) {
         return None;
     }
@@ -117,8 +120,8 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 /// What the keys of a map are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keys {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
     /// Words of the specification.
     Fields,
     /// Names that the author chose, even where they look like words.
@@ -129,7 +132,8 @@ pub(crate) enum Keys {
 
 impl Keys {
     /// What the keys below an entry are.
-    pub(crate) fn below(self, key: &str, value: &Value) -> Self {
+    #[must_use]
+    pub fn below(self, key: &str, value: &Value) -> Self {
         if self != Self::Fields {
             return if self == Self::Names {
                 Self::Fields
