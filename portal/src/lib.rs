@@ -15,6 +15,7 @@ mod configuration;
 mod first_admin;
 mod hooks;
 mod http;
+mod letters;
 mod pages;
 mod people;
 mod portal;
@@ -25,8 +26,8 @@ pub use api::{Access, Area, Need, RouteInfo, Scope, openapi_document, routes};
 pub use app::TestClock;
 pub use bind::{OpenBind, Tls, TrustedProxies, bind_allowed};
 pub use first_admin::{AdminWish, FirstAdmin, ensure_first_admin};
-pub use pages::{Access as PageAccess, PageInfo, Section, page_routes};
 pub use hooks::{
     BoxFuture, DueRun, DueRuns, Freshness, GatewayStatus, Gateways, HookError, Hooks, QuotaQuery, QuotaUse,
 };
+pub use pages::{Access as PageAccess, PageInfo, Section, page_routes};
 pub use portal::{Error, Parts, Portal, Running, Settings};

@@ -180,12 +180,7 @@ impl Portal {
             tokio::spawn(timeline(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),
         ];
-        Ok(Running {
-            addr,
-            app,
-            stop,
-            tasks,
-        })
+        Ok(Running { addr, app, stop, tasks })
     }
 }
 
@@ -242,7 +237,15 @@ async fn housekeeping(app: App, mut stop: watch::Receiver<bool>) {
         let now = app.clock.now();
         let changes = app.store.prune_changes(now.plus_millis(-CHANGES_KEPT_MS)).await;
         let keys = app.store.prune_idempotent(now).await;
-        for error in [changes.err(), keys.err()].into_iter().flatten() {
+        let sessions = app.store.prune_sessions(now).await;
+        let tries = app
+            .store
+            .prune_attempts(now.plus_millis(-crate::people::throttle::WINDOW_MS))
+            .await;
+        for error in [changes.err(), keys.err(), sessions.err(), tries.err()]
+            .into_iter()
+            .flatten()
+        {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "old rows stay for another hour"

@@ -171,7 +171,8 @@ pub(crate) fn create_doc() -> Doc {
         .answer::<AccountBody>(201, "The account")
 }
 
-fn faults(fields: &AccountFields) -> Vec<Fault> {
+/// What is wrong with the fields of an account.
+pub(crate) fn faults(fields: &AccountFields) -> Vec<Fault> {
     let mut faults = Vec::new();
     answer::check_name(&mut faults, "/name", &fields.name);
     if let Some(email) = &fields.email {

@@ -12,7 +12,6 @@ use super::accounts::visible;
 use super::answer::{self, Answer, Id, Ids};
 use super::caller::Caller;
 use super::endpoint::Doc;
-use super::users;
 use crate::app::App;
 use crate::http::body::Body;
 use crate::http::cursor::{Listed, Paging};
@@ -191,17 +190,19 @@ pub(crate) async fn invite(
     answer::check_email(&mut faults, "/email", &wanted.email);
     answer::no_faults(faults)?;
     let mut tx = caller.change(&app).await?;
-    let (new, shown) = users::invitation(app.clock.now(), &wanted.email, vec![wanted.role.as_str().to_owned()]);
+    let (new, secret) =
+        crate::people::invitations::new(app.clock.now(), &wanted.email, vec![wanted.role.as_str().to_owned()]);
     let invitation = tx
         .create_invitation(&NewInvitation {
             account_id: Some(id),
-            ..new
+            ..new.clone()
         })
         .await?;
     app.commit(tx).await?;
-    let body = InvitationBody::new(invitation, Some(shown.secret));
+    crate::people::invitations::mail(&app, &invitation, &secret, None).await?;
+    let body = InvitationBody::new(invitation, Some(secret));
     Ok(answer::secret(
-        &shown.id.to_string(),
+        &new.id.to_string(),
         answer::json(StatusCode::CREATED, &body),
     ))
 }
@@ -209,6 +210,7 @@ pub(crate) async fn invite(
 /// Documentation of [`invite`].
 pub(crate) fn invite_doc() -> Doc {
     Doc::new(TAG, "inviteMember", "Invite a person into an account")
+        .text("The link goes to the address by mail and works for seven days.")
         .body::<InviteMember>()
         .answer::<InvitationBody>(201, "The invitation with its secret")
 }

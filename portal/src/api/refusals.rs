@@ -81,7 +81,10 @@ mod tests {
         let (token, now) = (Who::Token(domain::ids::TokenId::from_bits(1)), Instant::now());
         assert!(refusals.is_new((token, Scope::GatewaysConnect), now));
         assert!(!refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_secs(59)));
-        assert!(refusals.is_new((Who::Token(domain::ids::TokenId::from_bits(2)), Scope::GatewaysConnect), now));
+        assert!(refusals.is_new(
+            (Who::Token(domain::ids::TokenId::from_bits(2)), Scope::GatewaysConnect),
+            now
+        ));
         assert!(refusals.is_new((token, Scope::GatewaysConnect), now + Duration::from_mins(1)));
     }
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use domain::clock::Timestamp;
 use domain::ids::{InvitationId, UserId};
 use serde::{Deserialize, Serialize};
-use store::{NewInvitation, NewUser, StaffRole, User};
+use store::{NewUser, StaffRole, User};
 use utoipa::ToSchema;
 
 use super::answer::{self, Answer, Id};
@@ -16,10 +16,9 @@ use crate::http::body::Body;
 use crate::http::cursor::{Listed, Paging};
 use crate::http::problem::{Fault, Problem};
 use crate::http::query::Query;
+use crate::people::invitations;
 
 const TAG: &str = "users";
-/// How long an invitation can be accepted.
-pub(super) const INVITATION_MS: i64 = 7 * 86_400_000;
 
 /// A person to invite to staff.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -91,25 +90,6 @@ impl UserBody {
     }
 }
 
-/// A secret for a link, and what is stored of the invitation.
-pub(super) fn invitation(now: Timestamp, email: &str, roles: Vec<String>) -> (NewInvitation, InvitationSecret) {
-    let secret = domain::key::secret("tgi_", domain::random::bytes());
-    let new = NewInvitation {
-        id: InvitationId::new(now, App::seed()),
-        account_id: None,
-        email: email.to_owned(),
-        roles,
-        secret_hash: domain::key::hash(secret.as_bytes()),
-        expires_at: now.plus_millis(INVITATION_MS),
-    };
-    let shown = InvitationSecret {
-        id: new.id,
-        secret,
-        expires_at: new.expires_at,
-    };
-    (new, shown)
-}
-
 /// `POST /users`
 pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted): Body<InviteUser>) -> Answer {
     let mut faults = Vec::new();
@@ -130,7 +110,7 @@ pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted):
         .iter()
         .filter_map(|role| Some(serde_json::to_value(role).ok()?.as_str()?.to_owned()))
         .collect();
-    let (new, shown) = invitation(now, &wanted.email, roles);
+    let (new, secret) = invitations::new(now, &wanted.email, roles);
     let person = NewUser {
         id: UserId::new(now, App::seed()),
         email: wanted.email,
@@ -139,8 +119,14 @@ pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted):
         staff_roles: wanted.roles,
     };
     let user = tx.create_user(person).await?;
-    tx.create_invitation(&new).await?;
+    let invitation = tx.create_invitation(&new).await?;
     app.commit(tx).await?;
+    invitations::mail(&app, &invitation, &secret, None).await?;
+    let shown = InvitationSecret {
+        id: new.id,
+        secret,
+        expires_at: new.expires_at,
+    };
     let id = user.id.to_string();
     Ok(answer::secret(
         &id,
@@ -151,6 +137,7 @@ pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted):
 /// Documentation of [`invite`].
 pub(crate) fn invite_doc() -> Doc {
     Doc::new(TAG, "inviteUser", "Invite a person to staff")
+        .text("The link goes to the address by mail and works for seven days.")
         .body::<InviteUser>()
         .answer::<UserBody>(201, "The person with the invitation")
 }

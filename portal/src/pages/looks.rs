@@ -1,8 +1,8 @@
 //! `POST /theme`: light or dark, as the reader chooses.
 
 use axum::extract::State;
-use axum::http::header::{REFERER, SET_COOKIE};
 use axum::http::HeaderMap;
+use axum::http::header::{REFERER, SET_COOKIE};
 
 use super::web::cookie::Cookie;
 use super::web::route::post;

@@ -3,6 +3,7 @@
 pub(crate) mod api_docs;
 pub(crate) mod home;
 pub(crate) mod looks;
+pub(crate) mod people;
 pub(crate) mod statics;
 pub(crate) mod web;
 
@@ -25,6 +26,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/api/docs", Access::Public, api_docs::show),
     ];
     pages.extend(looks::table());
+    pages.extend(people::table());
     pages
 }
 

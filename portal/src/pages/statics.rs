@@ -69,7 +69,10 @@ impl File {
         let mut response = packed.unwrap_or(&self.plain).clone().into_response();
         let answer = response.headers_mut();
         answer.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
-        answer.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        answer.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
         answer.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if packed.is_some() {
             answer.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -121,15 +124,38 @@ pub(crate) async fn brand(State(app): State<App>) -> Result<Response, Problem> {
     );
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+        (
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        ),
     ];
     Ok((headers, css).into_response())
 }
 
 /// The tokens that a brand may set.
 pub(crate) const TOKENS: &[&str] = &[
-    "accent", "on-accent", "link", "focus", "canvas", "surface", "sunken", "hover", "line", "line-control", "ink",
-    "ink-soft", "ink-faint", "good", "warn", "bad", "series-1", "series-2", "series-3", "series-4", "radius", "density",
+    "accent",
+    "on-accent",
+    "link",
+    "focus",
+    "canvas",
+    "surface",
+    "sunken",
+    "hover",
+    "line",
+    "line-control",
+    "ink",
+    "ink-soft",
+    "ink-faint",
+    "good",
+    "warn",
+    "bad",
+    "series-1",
+    "series-2",
+    "series-3",
+    "series-4",
+    "radius",
+    "density",
 ];
 
 /// A colour in hexadecimal, a length or a number: nothing that could leave its place in the sheet.
@@ -137,9 +163,11 @@ pub(crate) fn is_token_value(value: &str) -> bool {
     let is_colour = value
         .strip_prefix('#')
         .is_some_and(|hex| [3, 6].contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let number = value.strip_suffix("rem").or_else(|| value.strip_suffix("px")).unwrap_or(value);
-    let is_number = !number.is_empty()
-        && number.len() <= 6
-        && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number = value
+        .strip_suffix("rem")
+        .or_else(|| value.strip_suffix("px"))
+        .unwrap_or(value);
+    let is_number =
+        !number.is_empty() && number.len() <= 6 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     is_colour || is_number
 }

@@ -139,7 +139,9 @@ impl Scale {
     /// Length of a value in hundredths of a pixel.
     fn length(&self, value: u64) -> u64 {
         let long = u128::from(value) * u128::from(self.room) * 100 / u128::from(self.top.max(1));
-        u64::try_from(long).unwrap_or(self.room * 100).min((self.room + TOP) * 100)
+        u64::try_from(long)
+            .unwrap_or(self.room * 100)
+            .min((self.room + TOP) * 100)
     }
 
     /// Place of a value, from above, in hundredths.
@@ -218,7 +220,9 @@ fn middle(at: usize, count: usize) -> u64 {
 
 impl Chart<'_> {
     fn is_empty(&self) -> bool {
-        self.points.iter().all(|point| point.values.iter().all(|value| *value == 0))
+        self.points
+            .iter()
+            .all(|point| point.values.iter().all(|value| *value == 0))
     }
 
     fn hover(&self, point: &Point) -> String {
@@ -260,8 +264,14 @@ impl Chart<'_> {
         if self.is_empty() {
             return None;
         }
-        let sums = self.points.iter().map(|point| point.values.iter().fold(0_u64, |sum, value| sum.saturating_add(*value)));
-        let max = sums.chain(self.limit.iter().map(|limit| limit.value)).max().unwrap_or(1);
+        let sums = self
+            .points
+            .iter()
+            .map(|point| point.values.iter().fold(0_u64, |sum, value| sum.saturating_add(*value)));
+        let max = sums
+            .chain(self.limit.iter().map(|limit| limit.value))
+            .max()
+            .unwrap_or(1);
         let scale = Scale::new(self, max);
         let count = self.points.len().max(1) as u64;
         let width = 10_000 / count;
@@ -367,7 +377,10 @@ pub(crate) fn meter(used: u64, max: u64, expected: Option<u64>, label: &str) -> 
         _ => "meter",
     };
     let forecast = expected.map_or_else(String::new, |value| {
-        format!("<rect class=\"forecast\" width=\"{}%\" height=\"6\"/>", hundredths(share(value)))
+        format!(
+            "<rect class=\"forecast\" width=\"{}%\" height=\"6\"/>",
+            hundredths(share(value))
+        )
     });
     Html(format!(
         "<svg class=\"{class}\" width=\"100%\" height=\"6\" role=\"img\" aria-label=\"{}\">{forecast}<rect width=\"{}%\" height=\"6\"/></svg>",
@@ -404,7 +417,10 @@ mod tests {
         Chart {
             summary: "Requests".to_owned(),
             unit: Unit::Count("requests"),
-            series: vec![Series { name: "requests", colour: "1" }],
+            series: vec![Series {
+                name: "requests",
+                colour: "1",
+            }],
             points: values
                 .iter()
                 .map(|value| Point {
@@ -422,7 +438,10 @@ mod tests {
     fn steps_are_round_and_reach_the_top() {
         for max in [0, 1, 2, 3, 4, 7, 10, 99, 1_000, 30_199, 1_234_567, u64::MAX] {
             let step = step(max);
-            assert!(step >= 1 && step.saturating_mul(TICKS) >= max.min(u64::MAX / 4 * 3), "{max} {step}");
+            assert!(
+                step >= 1 && step.saturating_mul(TICKS) >= max.min(u64::MAX / 4 * 3),
+                "{max} {step}"
+            );
         }
         assert_eq!(step(30_000), 10_000);
     }

@@ -25,6 +25,8 @@ pub(crate) enum Cookie {
     Organisation,
     /// The reader's time zone.
     Zone,
+    /// Shows that this browser signed up.
+    SignUp,
 }
 
 impl Cookie {
@@ -35,13 +37,14 @@ impl Cookie {
             Self::Theme => "tollgate_theme",
             Self::Organisation => "tollgate_organisation",
             Self::Zone => "tollgate_zone",
+            Self::SignUp => "tollgate_signup",
         }
     }
 
     /// Secrets only where nobody else can set them; the rest has a plain name, so that our script can write it.
     fn name(self, scheme: Scheme) -> String {
         match (self, scheme) {
-            (Self::Session | Self::Form, Scheme::Https) => format!("__Host-{}", self.plain_name()),
+            (Self::Session | Self::Form | Self::SignUp, Scheme::Https) => format!("__Host-{}", self.plain_name()),
             _ => self.plain_name().to_owned(),
         }
     }

@@ -67,7 +67,11 @@ async fn finished(app: &App, visitor: &Visitor, mut response: Response) -> Respo
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = failure::page(app, visitor, problem).await;
     } else if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let problem = Problem::new(response.status(), "method-not-allowed", "This method is not allowed here");
+        let problem = Problem::new(
+            response.status(),
+            "method-not-allowed",
+            "This method is not allowed here",
+        );
         response = failure::page(app, visitor, problem).await;
     }
     let headers = response.headers_mut();

@@ -1,8 +1,8 @@
 //! Errors as pages: what happened, what to do, the request's id and the time.
 
 use askama::Template;
-use axum::http::{HeaderValue, StatusCode};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::show::{self, Moment};
@@ -49,7 +49,9 @@ pub(crate) async fn page(app: &App, visitor: &Visitor, problem: Problem) -> Resp
         Err(_) => return last_resort(&problem, visitor.request_id()),
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
 }
@@ -77,8 +79,14 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
             "There is nothing here",
             "The address is wrong, or what was here is gone, or it belongs to an organisation that is not yours. <a href=\"/search\">Search</a>, or begin at the <a href=\"/\">start page</a>.",
         ),
-        403 => ("You may not do this", "Nothing was changed. <a href=\"/\">Go to the start page</a>."),
-        409 => ("Someone was faster", "Nothing was changed. Go back, load the page again and see how things stand now."),
+        403 => (
+            "You may not do this",
+            "Nothing was changed. <a href=\"/\">Go to the start page</a>.",
+        ),
+        409 => (
+            "Someone was faster",
+            "Nothing was changed. Go back, load the page again and see how things stand now.",
+        ),
         413 => ("This is too large", "Nothing was changed. Send less."),
         429 => ("Too many tries", "Wait a moment, then try again."),
         503 => (

@@ -58,7 +58,10 @@ impl Form {
         for (pointer, text) in problem.places() {
             any = true;
             let name = pointer.trim_start_matches('/');
-            let field = rename.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| *to);
+            let field = rename
+                .iter()
+                .find(|(from, _)| *from == name)
+                .map_or(name, |(_, to)| *to);
             if self.values.iter().any(|(known, _)| known == field) {
                 self.fault(field, text);
             } else {

@@ -29,6 +29,7 @@ pub(crate) mod posted;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod show;
+pub(crate) mod sides;
 pub(crate) mod visitor;
 
 use axum::extract::FromRequestParts;
@@ -114,12 +115,20 @@ pub(crate) fn see_other(path: &str) -> Page {
 pub(crate) fn download(name: &str, media: &'static str, body: impl Into<axum::body::Body>) -> Page {
     let safe: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     let disposition =
         HeaderValue::from_str(&format!("attachment; filename=\"{safe}\"")).map_err(|_| Problem::internal())?;
     let mut response = (StatusCode::OK, body.into()).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response
         .headers_mut()
         .insert(axum::http::header::CONTENT_DISPOSITION, disposition);
@@ -147,7 +156,9 @@ impl Asked {
 
     /// The page number, from 1.
     pub(crate) fn page_number(&self) -> u32 {
-        self.parsed("page").filter(|page| (1..=100_000).contains(page)).unwrap_or(1)
+        self.parsed("page")
+            .filter(|page| (1..=100_000).contains(page))
+            .unwrap_or(1)
     }
 
     /// This query with one name set to another value (or taken away when empty), as `?a=b&c=d`, for links.
@@ -160,7 +171,11 @@ impl Asked {
             query.append_pair(name, value);
         }
         let query = query.finish();
-        if query.is_empty() { ".".to_owned() } else { format!("?{query}") }
+        if query.is_empty() {
+            ".".to_owned()
+        } else {
+            format!("?{query}")
+        }
     }
 }
 

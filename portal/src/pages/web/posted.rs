@@ -105,7 +105,10 @@ impl Posted {
                 "request-too-large",
                 "The form is too large",
             )
-            .detail(format!("A form on this page may have {} MB at most.", limit.div_ceil(1 << 20)))
+            .detail(format!(
+                "A form on this page may have {} MB at most.",
+                limit.div_ceil(1 << 20)
+            ))
         })?;
         if let Ok(boundary) = multer::parse_boundary(&media) {
             return Self::multipart(bytes, boundary).await;
@@ -169,7 +172,11 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
             .ok_or_else(Problem::internal)?;
         let posted = Self::read(request).await?;
         let token = posted.raw(CSRF_FIELD);
-        if visitor.accepts_csrf(token) { Ok(posted) } else { Err(stale()) }
+        if visitor.accepts_csrf(token) {
+            Ok(posted)
+        } else {
+            Err(stale())
+        }
     }
 }
 

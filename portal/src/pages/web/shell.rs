@@ -72,7 +72,8 @@ impl Side {
 
     /// Marks the link that is the longest beginning of the path.
     fn mark(&mut self, path: &str) {
-        let leads = |href: &str| path == href || (path.starts_with(href) && path.as_bytes().get(href.len()) == Some(&b'/'));
+        let leads =
+            |href: &str| path == href || (path.starts_with(href) && path.as_bytes().get(href.len()) == Some(&b'/'));
         let best = self
             .groups
             .iter()
@@ -152,7 +153,11 @@ impl Visitor {
                 Some(Theme::Dark) => "dark",
                 None => "",
             },
-            other_theme: if self.theme() == Some(Theme::Dark) { "light" } else { "dark" },
+            other_theme: if self.theme() == Some(Theme::Dark) {
+                "light"
+            } else {
+                "dark"
+            },
             account: self.person().map(account),
             side: None,
             path: self.path().to_owned(),

@@ -23,7 +23,9 @@ pub(crate) fn signed(value: i64) -> String {
 /// A decimal number as text, its whole part grouped: `1234567.50` is `1,234,567.50`. Any other text stays.
 pub(crate) fn decimal(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("−", rest));
-    let (whole, part) = digits.split_once('.').map_or((digits, None), |(whole, part)| (whole, Some(part)));
+    let (whole, part) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, part)| (whole, Some(part)));
     if whole.is_empty() || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.to_owned();
     }
@@ -113,12 +115,22 @@ pub(crate) type Moment = Html;
 
 /// `21 Nov 2026, 09:14`.
 pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> Moment {
-    element(at, &at.to_jiff().to_zoned(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string())
+    element(
+        at,
+        &at.to_jiff()
+            .to_zoned(zone.clone())
+            .strftime("%-d %b %Y, %H:%M")
+            .to_string(),
+    )
 }
 
 /// `21 Nov 2026, 09:14:05.120`: where the order of events matters.
 pub(crate) fn exact(at: Timestamp, zone: &TimeZone) -> Moment {
-    let text = at.to_jiff().to_zoned(zone.clone()).strftime("%-d %b %Y, %H:%M:%S%.3f").to_string();
+    let text = at
+        .to_jiff()
+        .to_zoned(zone.clone())
+        .strftime("%-d %b %Y, %H:%M:%S%.3f")
+        .to_string();
     element(at, &text)
 }
 
@@ -141,7 +153,11 @@ pub(crate) fn moment_or_nothing(at: Option<Timestamp>, zone: &TimeZone) -> Momen
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> Moment {
     let millis = now.millis_since(at);
     let span = span_text(millis.unsigned_abs());
-    let text = if millis >= 0 { format!("{span} ago") } else { format!("in {span}") };
+    let text = if millis >= 0 {
+        format!("{span} ago")
+    } else {
+        format!("in {span}")
+    };
     element(at, &text)
 }
 
@@ -223,6 +239,9 @@ mod tests {
         let at = Timestamp::from_millis(1_795_248_845_000);
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let html = moment(at, &zone).0;
-        assert!(html.contains("UTC\">") && html.starts_with("<time datetime=\"2026-11-21T"), "{html}");
+        assert!(
+            html.contains("UTC\">") && html.starts_with("<time datetime=\"2026-11-21T"),
+            "{html}"
+        );
     }
 }

@@ -280,7 +280,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Member {
 impl Member {
     /// The person.
     pub(crate) fn user(&self) -> Result<&User, Problem> {
-        self.visitor.person().map(|person| &person.user).ok_or_else(Problem::internal)
+        self.visitor
+            .person()
+            .map(|person| &person.user)
+            .ok_or_else(Problem::internal)
     }
 
     /// Whether the person's role is one of these: hides what would be refused.
