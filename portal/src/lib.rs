@@ -30,4 +30,5 @@ pub use hooks::{
     BoxFuture, DueRun, DueRuns, Freshness, GatewayStatus, Gateways, HookError, Hooks, QuotaQuery, QuotaUse,
 };
 pub use pages::{Access as PageAccess, PageInfo, Section, page_routes};
+pub use people::login::{LoginWish, ensure_login};
 pub use portal::{Error, Parts, Portal, Running, Settings};

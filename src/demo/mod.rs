@@ -2,6 +2,7 @@
 //! behind it. Nothing is seeded: every number that the demo shows comes from requests that were sent.
 
 mod child;
+mod people;
 mod set_up;
 mod story;
 mod traffic;
@@ -79,11 +80,13 @@ fn demo(options: &Options, environment: &Environment) -> Result<(), Error> {
             sample_url: sample.url().to_owned(),
             sample_secret: secret,
         };
-        let logins = running.logins();
+        let mut logins = running.logins();
         let set_up = tokio::task::spawn_blocking(move || set_up::run(facts))
             .await
             .map_err(|error| Error::SetUp(error.to_string()))?
             .map_err(Error::SetUp)?;
+        let people = people::make(&running, set_up.organisation.as_deref());
+        logins.extend(people.await.map_err(Error::SetUp)?);
         story::tell(&set_up, &logins, options.json);
         let stop = Arc::new(AtomicBool::new(false));
         let senders = traffic::start(&set_up, options.traffic, &stop);

@@ -33,6 +33,8 @@ pub(super) struct Caller {
 pub(super) struct SetUp {
     pub(super) facts: Facts,
     pub(super) callers: Vec<Caller>,
+    /// The organisation of the developer's login.
+    pub(super) organisation: Option<String>,
 }
 
 const CALLERS: [(&str, &str, &str); 3] = [
@@ -40,6 +42,9 @@ const CALLERS: [(&str, &str, &str); 3] = [
     ("Acme Logistics", "acme-backend", "pro"),
     ("Delta Analytics", "delta-pipeline", "scale"),
 ];
+
+/// The account whose owner may log in.
+const DEVELOPERS: &str = "Acme Logistics";
 
 struct Api {
     agent: ureq::Agent,
@@ -128,7 +133,12 @@ pub(super) fn run(facts: Facts) -> Result<SetUp, String> {
         .iter()
         .map(|caller| make(&api, *caller))
         .collect::<Result<_, _>>()?;
-    Ok(SetUp { facts, callers })
+    let organisation = api.find("/accounts?limit=1000", DEVELOPERS)?;
+    Ok(SetUp {
+        facts,
+        callers,
+        organisation,
+    })
 }
 
 fn make(api: &Api, (account, consumer, plan): (&str, &str, &'static str)) -> Result<Caller, String> {

@@ -51,6 +51,7 @@ pub(crate) struct Running {
     billing: Billing,
     journal: Arc<Journal>,
     store: Store,
+    clock: Clock,
     analytics: Embedded,
     admin: portal::FirstAdmin,
     admin_token: String,
@@ -154,6 +155,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     health.set("snapshot", true);
     let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
     tasks.extend(start_upkeep(&base, counters, &feed));
+    portal.gateway_at(&reachable(&config.gateway_public_url, gateway.local_addr()));
     health.set("gateway", true);
     let certificates = [
         (gateway_tls, config.gateway_tls.clone()),
@@ -174,6 +176,7 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
         billing,
         journal: base.journal,
         store: base.store,
+        clock: base.clock,
         analytics: base.analytics,
         admin,
         admin_token,
@@ -196,11 +199,20 @@ fn start_upkeep(base: &Base, counters: Counters, feed: &Feed) -> [JoinHandle<()>
     ]
 }
 
+/// A public address whose port was left to the system, with the port that it has given.
+fn reachable(url: &str, addr: SocketAddr) -> String {
+    match url.strip_suffix(":0") {
+        Some(host) => format!("{host}:{}", addr.port()),
+        None => url.to_owned(),
+    }
+}
+
 /// What the portal is told of the process configuration.
 fn portal_settings(config: &Config, tls: Option<&Arc<ServerTls>>, environment: &Environment) -> portal::Settings {
     portal::Settings {
         listen: config.portal_listen,
-        public_url: Some(config.portal_public_url.clone()),
+        // Without a free port in it, the address is the one that was configured.
+        public_url: Some(config.portal_public_url.clone()).filter(|url| !url.ends_with(":0")),
         tls: tls.map(|tls| tls.http1_config()),
         trusted_proxies: if config.trusted_proxies.is_empty() {
             portal::TrustedProxies::None
@@ -455,6 +467,11 @@ impl Running {
             password,
         };
         email.zip(password).map(login).into_iter().collect()
+    }
+
+    /// Store and clock, for a demo that makes people.
+    pub(crate) fn base(&self) -> (Store, Clock) {
+        (self.store.clone(), self.clock.clone())
     }
 
     /// Tells where everything is, and what was generated, once.

@@ -122,22 +122,7 @@ impl Server {
 
     /// Sends bytes as they are and reads until the server closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        let _ = stream.write_all(bytes).await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0);
-        Reply {
-            status,
-            head: head.to_owned(),
-            text: text.to_owned(),
-        }
+        raw_to(self.addr, bytes).await
     }
 
     pub(crate) async fn send(
@@ -191,6 +176,26 @@ impl Server {
     pub(crate) async fn token(&self, scopes: &[&str], account: Option<&str>) -> String {
         let body = json!({"name": "test", "scopes": scopes, "account_id": account});
         text(&self.post("/tokens", body).await.expect(201), "secret")
+    }
+}
+
+/// Sends bytes as they are and reads until the server closes.
+pub(crate) async fn raw_to(addr: SocketAddr, bytes: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    Reply {
+        status,
+        head: head.to_owned(),
+        text: text.to_owned(),
     }
 }
 

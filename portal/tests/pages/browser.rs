@@ -1,0 +1,166 @@
+//! What a browser without script does: keeps cookies, follows redirects, sends the fields of forms.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use portal::{LoginWish, ensure_login};
+use store::{AccountRole, StaffRole};
+
+use crate::support::{Reply, Server, Tenant};
+
+/// A browser. Its cookies are public, so that tests can look at them and tamper.
+pub(crate) struct Browser {
+    addr: SocketAddr,
+    pub(crate) cookies: BTreeMap<String, String>,
+    csrf: Option<String>,
+}
+
+impl Browser {
+    /// A browser that has been nowhere.
+    pub(crate) fn new(server: &Server) -> Self {
+        Self {
+            addr: server.addr,
+            cookies: BTreeMap::new(),
+            csrf: None,
+        }
+    }
+
+    /// Someone of staff with these roles, logged in.
+    pub(crate) async fn staff(server: &Server, roles: &[StaffRole]) -> Self {
+        let email = format!(
+            "staff-{}@portal.test",
+            roles.len() * 10 + roles.first().map_or(0, |role| *role as usize)
+        );
+        let wish = LoginWish {
+            email,
+            name: "Sam Staff".to_owned(),
+            staff_roles: roles.to_vec(),
+            membership: None,
+        };
+        Self::logged_in(server, wish).await
+    }
+
+    /// A member of a tenant's account, logged in.
+    pub(crate) async fn member(server: &Server, tenant: &Tenant, role: AccountRole) -> Self {
+        let wish = LoginWish {
+            email: format!("{}-{}@portal.test", role.as_str(), tenant.account.to_lowercase()),
+            name: "Mia Member".to_owned(),
+            staff_roles: Vec::new(),
+            membership: Some((tenant.account.parse().unwrap(), role)),
+        };
+        Self::logged_in(server, wish).await
+    }
+
+    async fn logged_in(server: &Server, wish: LoginWish) -> Self {
+        let email = wish.email.clone();
+        let password = ensure_login(&server.store, &server.clock, wish).await.unwrap();
+        let mut browser = Self::new(server);
+        browser.get("/login").await;
+        let reply = browser
+            .post("/login", &[("email", &email), ("password", &password)])
+            .await;
+        assert_eq!(reply.status, 303, "{}", reply.text);
+        browser
+    }
+
+    /// Opens a page, without following where it leads.
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.send("GET", path, None, &[]).await
+    }
+
+    /// Opens a page and follows up to five redirects.
+    pub(crate) async fn open(&mut self, path: &str) -> Reply {
+        let mut reply = self.get(path).await;
+        for _ in 0..5 {
+            let Some(next) = reply.header("location").filter(|_| reply.status == 303) else {
+                break;
+            };
+            reply = self.get(&next).await;
+        }
+        reply
+    }
+
+    /// Sends a form with the token of the page that was opened last.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let token = self.csrf.clone().unwrap_or_default();
+        let mut all = vec![("_csrf", token.as_str())];
+        all.extend_from_slice(fields);
+        self.send("POST", path, Some(&all), &[]).await
+    }
+
+    /// Sends a form with exactly these fields and headers.
+    pub(crate) async fn post_as_is(&mut self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+        self.send("POST", path, Some(fields), headers).await
+    }
+
+    /// The token of the page that was opened last.
+    pub(crate) fn csrf(&self) -> String {
+        self.csrf.clone().unwrap_or_default()
+    }
+
+    async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: Option<&[(&str, &str)]>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let mut text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: text/html\r\nCookie: {}\r\n",
+            self.addr,
+            cookies.join("; ")
+        );
+        for (name, value) in headers {
+            text += &[name, ": ", value, "\r\n"].concat();
+        }
+        if let Some(fields) = fields {
+            let body = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(fields.iter().copied())
+                .finish();
+            text += &format!(
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        } else {
+            text += "\r\n";
+        }
+        let reply = crate::support::raw_to(self.addr, text.as_bytes()).await;
+        self.keep(&reply);
+        reply
+    }
+
+    fn keep(&mut self, reply: &Reply) {
+        for line in reply.head.lines() {
+            let Some((name, value)) = line.split_once(": ") else {
+                continue;
+            };
+            if !name.eq_ignore_ascii_case("set-cookie") {
+                continue;
+            }
+            let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
+            if line.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if let Some(token) = hidden(&reply.text, "_csrf") {
+            self.csrf = Some(token);
+        }
+    }
+}
+
+/// The value of the first hidden field of this name.
+pub(crate) fn hidden(html: &str, name: &str) -> Option<String> {
+    let start = html.find(&format!("name=\"{name}\" value=\""))?;
+    let rest = html.get(start..)?;
+    let value = rest.split("value=\"").nth(1)?;
+    value.split('"').next().map(str::to_owned)
+}

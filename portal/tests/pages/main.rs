@@ -1,0 +1,9 @@
+//! Pages through the portal's socket: a real server on SQLite, and a browser that keeps cookies and reads forms.
+
+#![expect(clippy::unwrap_used, reason = "a test crate: its helpers unwrap as its tests do")]
+
+mod browser;
+mod framework;
+mod roles;
+#[path = "../api/support.rs"]
+mod support;

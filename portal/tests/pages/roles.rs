@@ -1,0 +1,222 @@
+//! Every page as every kind of person. A page that has no row here fails the test.
+//!
+//! A row is (method, route, an address of it, whose it is). In the address, `CONSUMER`, `CREDENTIAL`, `SUBSCRIPTION` and
+//! `ACCOUNT` stand for ids of the first tenant. What is [`Whose::Theirs`] must be 404 for the owner of another organisation.
+
+use axum::http::Method;
+use portal::{PageAccess, PageInfo, Section, page_routes};
+use serde_json::json;
+use store::{AccountRole, StaffRole};
+
+use crate::browser::Browser;
+use crate::support::{Reply, Server, Tenant, petstore};
+
+/// Whose thing a page shows or changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Nobody's in particular, or the visitor's own.
+    Shared,
+    /// The first tenant's.
+    Theirs,
+}
+
+use Whose::{Shared, Theirs};
+
+type Row = (&'static str, &'static str, &'static str, Whose);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    // what everyone reads
+    ("GET", "/", "/", Shared),
+    ("GET", "/api/docs", "/api/docs", Shared),
+    ("POST", "/theme", "/theme", Shared),
+];
+
+struct Cast {
+    server: Server,
+    tenant: Tenant,
+    /// Name, browser, account role (of the first tenant), staff roles.
+    people: Vec<(&'static str, Browser, Option<AccountRole>, Vec<StaffRole>)>,
+    stranger: Browser,
+}
+
+impl Cast {
+    async fn meet() -> Self {
+        let server = Server::start().await;
+        let mut document = petstore();
+        document["settings"] = json!({"branding": {"name": "Fernpost"}});
+        server.apply(document).await.expect(200);
+        let tenant = Tenant::new(&server, "acme").await;
+        let other = Tenant::new(&server, "umbrella").await;
+        let mut people = vec![("nobody", Browser::new(&server), None, Vec::new())];
+        for (name, role) in [
+            ("owner", AccountRole::Owner),
+            ("developer", AccountRole::Developer),
+            ("billing", AccountRole::Billing),
+            ("viewer", AccountRole::Viewer),
+        ] {
+            let browser = Browser::member(&server, &tenant, role).await;
+            people.push((name, browser, Some(role), Vec::new()));
+        }
+        for (name, role) in [
+            ("admin", StaffRole::Admin),
+            ("product manager", StaffRole::ProductManager),
+            ("finance", StaffRole::Finance),
+            ("support", StaffRole::Support),
+        ] {
+            let browser = Browser::staff(&server, &[role]).await;
+            people.push((name, browser, None, vec![role]));
+        }
+        let stranger = Browser::member(&server, &other, AccountRole::Owner).await;
+        Self {
+            server,
+            tenant,
+            people,
+            stranger,
+        }
+    }
+
+    fn address(&self, pattern: &str) -> String {
+        pattern
+            .replace("CONSUMER", &self.tenant.consumer)
+            .replace("CREDENTIAL", &self.tenant.credential)
+            .replace("SUBSCRIPTION", &self.tenant.subscription)
+            .replace("ACCOUNT", &self.tenant.account)
+    }
+}
+
+fn row(page: &PageInfo) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.0 == page.method && row.1 == page.path)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    LogIn,
+    Elsewhere,
+    Closed,
+}
+
+fn expected(access: PageAccess, role: Option<AccountRole>, staff: &[StaffRole], method: &str) -> Door {
+    let method = method.parse::<Method>().unwrap();
+    if role.is_none() && staff.is_empty() {
+        return if access == PageAccess::Public {
+            Door::Open
+        } else {
+            Door::LogIn
+        };
+    }
+    match access {
+        PageAccess::Public | PageAccess::SignedIn => Door::Open,
+        PageAccess::Member(roles) => match role {
+            None => Door::Elsewhere,
+            Some(role) if roles.contains(&role) => Door::Open,
+            Some(_) => Door::Closed,
+        },
+        PageAccess::Staff(section) if staff_may(section, staff, &method) => Door::Open,
+        PageAccess::Staff(_) => Door::Closed,
+    }
+}
+
+/// Written out once more, so that a change of the rule is noticed.
+fn staff_may(section: Section, staff: &[StaffRole], method: &Method) -> bool {
+    staff.iter().any(|role| match role {
+        StaffRole::Admin => true,
+        StaffRole::ProductManager => section == Section::Manage,
+        StaffRole::Finance => section == Section::Finance,
+        StaffRole::Support => method == Method::GET,
+    })
+}
+
+/// What a form without a token tells: an open door asks for the token, a closed one does not get so far.
+fn door(reply: &Reply, method: &str) -> Door {
+    let to_log_in = reply.header("location").is_some_and(|to| to.starts_with("/login"));
+    match reply.status {
+        303 if to_log_in => Door::LogIn,
+        303 if method == "POST" => Door::Elsewhere,
+        403 if reply.text.contains("This form has expired") => Door::Open,
+        403 => Door::Closed,
+        200 | 303 | 404 | 422 => Door::Open,
+        status => panic!("{status}: {}", reply.text),
+    }
+}
+
+#[test]
+fn every_page_has_a_row_and_every_row_a_page() {
+    let pages = page_routes();
+    let unlisted: Vec<_> = pages
+        .iter()
+        .filter(|page| row(page).is_none())
+        .map(|page| format!("{} {}", page.method, page.path))
+        .collect();
+    assert!(unlisted.is_empty(), "pages without a row: {unlisted:#?}");
+    for (method, path, ..) in ROWS {
+        let known = pages.iter().any(|page| page.method == *method && page.path == *path);
+        assert!(known, "no page is {method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn every_page_opens_for_those_who_may_and_for_nobody_else() {
+    let mut cast = Cast::meet().await;
+    let mut wrong = Vec::new();
+    let mut people = std::mem::take(&mut cast.people);
+    for page in page_routes() {
+        let Some((method, _, address, _)) = row(&page) else {
+            continue;
+        };
+        let address = cast.address(address);
+        for (name, browser, role, staff) in &mut people {
+            let reply = match *method {
+                "GET" => browser.get(&address).await,
+                _ => browser.post_as_is(&address, &[], &[]).await,
+            };
+            let wanted = expected(page.access, *role, staff, method);
+            let found = door(&reply, method);
+            let fits = found == wanted || (wanted == Door::Elsewhere && reply.status == 303);
+            if !fits {
+                wrong.push(format!(
+                    "{name}: {method} {address} is {found:?}, not {wanted:?} ({})",
+                    reply.status
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn what_belongs_to_an_organisation_does_not_exist_for_another() {
+    let mut cast = Cast::meet().await;
+    let mut wrong = Vec::new();
+    for (method, _, address, whose) in ROWS {
+        if *whose == Shared {
+            continue;
+        }
+        let address = cast.address(address);
+        let reply = if *method == "GET" {
+            cast.stranger.get(&address).await
+        } else {
+            cast.stranger.get("/").await;
+            cast.stranger.post(&address, &[]).await
+        };
+        if reply.status != 404 {
+            wrong.push(format!("{method} {address}: {}", reply.status));
+        }
+    }
+    assert!(wrong.is_empty(), "a stranger got {wrong:#?}");
+    assert!(cast.server.running.addr.port() > 0);
+}
+
+#[test]
+fn an_owned_row_says_so() {
+    for (_, _, address, whose) in ROWS {
+        let names_a_thing = ["CONSUMER", "CREDENTIAL", "SUBSCRIPTION"]
+            .iter()
+            .any(|id| address.contains(id));
+        let is_staff = ["/manage", "/finance", "/admin"]
+            .iter()
+            .any(|section| address.starts_with(section));
+        assert!(!names_a_thing || is_staff || *whose == Theirs, "{address}");
+    }
+}
