@@ -151,7 +151,6 @@ pub(crate) async fn start(config: Config, environment: &Environment) -> Result<R
     )
     .await?;
     wake.set(portal.waker());
-    portal.gateway_at(&config.gateway_public_url);
     health.set("snapshot", true);
     let (gateway, counters) = start_gateway(&config, &base, &feed, gateway_tls.clone(), &metrics).await?;
     tasks.extend(start_upkeep(&base, counters, &feed));
