@@ -14,6 +14,7 @@
 //! good one. Every [`Html`] may stand on a page unescaped; all other texts must be escaped. Deliberately absent: HTTP,
 //! stores, templates and fetching anything.
 
+pub mod compare;
 mod entry;
 pub mod example;
 mod flat;
@@ -24,10 +25,15 @@ mod limits;
 pub mod operation;
 pub mod prose;
 mod reference;
+pub mod request;
+pub mod samples;
 pub mod schema;
+pub mod search;
 mod slug;
+pub mod twin;
 mod uses;
 
+pub use compare::{Change, compare};
 pub use entry::{Entry, Kind, SchemaEntry};
 pub use example::Example;
 pub use groups::Group;
@@ -35,4 +41,6 @@ pub use html::Html;
 pub use limits::Limits;
 pub use operation::OperationView;
 pub use reference::{Reference, Refused, Server};
+pub use request::{Inputs, Request};
 pub use schema::{Node, SchemaLink, SchemaView};
+pub use search::SearchIndex;
