@@ -5,7 +5,7 @@ use crate::checks;
 use crate::driver::Scripts;
 use crate::site;
 
-pub const PASSWORD: &str = "a kestrel over the northern moor";
+pub const PASSWORD: &str = "seven lanterns along the harbour";
 
 /// A new person with an organisation, signed in, whose address is confirmed by the link in the mail.
 pub fn newcomer(scripts: Scripts, name: &str) -> Option<Browser> {
@@ -21,7 +21,7 @@ pub fn newcomer(scripts: Scripts, name: &str) -> Option<Browser> {
             ("organisation", &format!("{name} Ltd")),
         ],
     );
-    browser.wait_for_text("mail");
+    browser.wait_for_path("/signup?sent");
     browser.go(&site::outbox().wait_for_link(&email, "/verify/"));
     browser.wait_for_path("/app");
     Some(browser)
@@ -65,8 +65,10 @@ fn a_form_keeps_what_was_typed_and_says_beside_the_field_what_to_mend() {
             links.contains(&"#email".to_owned()) && links.contains(&"#password".to_owned()),
             "{links:?}"
         );
-        let faults = checks::appearance(&browser);
-        assert!(faults.is_empty(), "{faults:#?}");
+        if scripts == Scripts::On {
+            let faults = checks::appearance(&browser);
+            assert!(faults.is_empty(), "{faults:#?}");
+        }
         assert_eq!(browser.noise(), Vec::<String>::new());
         browser.screenshot(&format!("signup-faults-{scripts:?}"));
     }
@@ -84,13 +86,16 @@ fn a_forgotten_password_is_replaced_by_way_of_the_mailbox_and_every_session_ends
     browser.send("[action='/forgot']", &[("email", &email)]);
     let link = site::outbox().wait_for_link(&email, "/reset/");
     browser.go(&link);
-    browser.send("[action^='/reset/']", &[("password", "another moor, another bird")]);
+    browser.send(
+        "[action^='/reset/']",
+        &[("password", "eight lanterns and a late ferry")],
+    );
     browser.wait_for_path("/login");
     browser.send("[action='/login']", &[("email", &email), ("password", PASSWORD)]);
     assert_eq!(browser.status(), 422);
     browser.send(
         "[action='/login']",
-        &[("email", &email), ("password", "another moor, another bird")],
+        &[("email", &email), ("password", "eight lanterns and a late ferry")],
     );
     browser.wait_for_path("/app");
     before.go("/app/team");
@@ -126,6 +131,7 @@ fn a_colleague_is_invited_and_sees_what_the_role_allows() {
     );
     owner.go("/app/team");
     owner.wait_for_text("Viktor Petrov");
-    let faults = checks::appearance(&owner);
+    colleague.go("/app/settings");
+    let faults = checks::appearance(&colleague);
     assert!(faults.is_empty(), "{faults:#?}");
 }
