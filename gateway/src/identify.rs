@@ -14,6 +14,8 @@ use snapshot::{CompiledApi, CompiledConsumer, CompiledSubscription, Identity, Ke
 
 use crate::credential::{Places, Presented};
 use crate::reject::{About, Rejection};
+use crate::standing::{self, Place};
+use crate::worker::Worker;
 
 /// An identified caller and the subscription that admits, counts and pays.
 #[derive(Debug, Clone)]
@@ -33,7 +35,38 @@ pub(crate) fn places(api: &CompiledApi) -> Places<'_> {
     }
 }
 
-/// Whose key it is, whatever the consumer's state.
+/// Why a caller is not let in, and the subscription whose limits the answer tells of.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    rejection: Rejection,
+    known: Option<(Arc<CompiledSubscription>, Mode)>,
+}
+
+impl From<Rejection> for Denied {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, known: None }
+    }
+}
+
+impl Denied {
+    /// The refusal, with how the caller's limits stand for an operation of the snapshot of this revision.
+    pub(crate) fn told(self, worker: &Worker, operation: &str, revision: u64) -> Rejection {
+        let mut rejection = self.rejection;
+        if let Some((subscription, mode)) = self.known {
+            let place = Place {
+                mode,
+                operation,
+                revision,
+            };
+            standing::state(&mut rejection.headers, worker, std::iter::once(&*subscription), place);
+        }
+        rejection
+    }
+}
+
+type Known<'a> = (KeyHash, &'a KeyEntry, &'a Arc<CompiledConsumer>);
+
+/// Whose key it is, of a consumer that is not suspended.
 ///
 /// # Errors
 /// `missing-`, `invalid-` and `expired-credentials`, `consumer-suspended`.
@@ -42,54 +75,73 @@ pub(crate) fn consumer<'a>(
     presented: Presented,
     now: Timestamp,
     about: &mut About,
-) -> Result<(KeyHash, &'a KeyEntry, &'a Arc<CompiledConsumer>), Rejection> {
+) -> Result<Known<'a>, Rejection> {
+    let known = known(snapshot, presented, now, about)?;
+    if known.2.status == ConsumerStatus::Suspended {
+        return Err(ProblemKind::ConsumerSuspended.into());
+    }
+    Ok(known)
+}
+
+/// Whose key it is, whatever the consumer's state.
+fn known<'a>(
+    snapshot: &'a Snapshot,
+    presented: Presented,
+    now: Timestamp,
+    about: &mut About,
+) -> Result<Known<'a>, Rejection> {
     let hash = match presented {
         Presented::Nothing => return Err(ProblemKind::MissingCredentials.into()),
         Presented::Unusable => return Err(ProblemKind::InvalidCredentials.into()),
         Presented::Key(hash) => hash,
     };
-    let (kind, key, consumer) = match snapshot.identify(&hash, now) {
+    let (expired, key, consumer) = match snapshot.identify(&hash, now) {
         Identity::Unknown => return Err(ProblemKind::InvalidCredentials.into()),
-        Identity::Expired { key, consumer } => (Some(ProblemKind::ExpiredCredentials), key, consumer),
-        Identity::Known { key, consumer } => {
-            let suspended = consumer.status == ConsumerStatus::Suspended;
-            (suspended.then_some(ProblemKind::ConsumerSuspended), key, consumer)
-        }
+        Identity::Expired { key, consumer } => (true, key, consumer),
+        Identity::Known { key, consumer } => (false, key, consumer),
     };
     about.mode = key.mode;
     about.account = Some(consumer.account);
     about.consumer = Some(consumer.id);
-    match kind {
-        Some(kind) => Err(kind.into()),
-        None => Ok((hash, key, consumer)),
+    if expired {
+        return Err(ProblemKind::ExpiredCredentials.into());
     }
+    Ok((hash, key, consumer))
 }
 
 /// The caller of an API; `None` for an anonymous one.
 ///
 /// # Errors
-/// Those of [`consumer`], `no-subscription`, `subscription-inactive`, `payment-required`, `sandbox-unavailable`.
+/// Those of [`consumer()`], `no-subscription`, `subscription-inactive`, `payment-required`, `sandbox-unavailable`.
 pub(crate) fn caller(
     (snapshot, api): (&Snapshot, &CompiledApi),
     presented: Presented,
     now: Timestamp,
     about: &mut About,
-) -> Result<Option<Caller>, Rejection> {
+) -> Result<Option<Caller>, Denied> {
     if presented == Presented::Nothing && api.anonymous.is_some() {
         return Ok(None);
     }
-    let (hash, key, consumer) = consumer(snapshot, presented, now, about)?;
-    let Some(subscription) = consumer.paying(api.id, key.pinned()) else {
-        return Err(ProblemKind::NoSubscription.into());
+    let (hash, key, consumer) = known(snapshot, presented, now, about)?;
+    let paying = consumer.paying(api.id, key.pinned());
+    let denied = |kind: ProblemKind| Denied {
+        rejection: kind.into(),
+        known: paying.map(|paying| (Arc::clone(paying), key.mode)),
+    };
+    if consumer.status == ConsumerStatus::Suspended {
+        return Err(denied(ProblemKind::ConsumerSuspended));
+    }
+    let Some(subscription) = paying else {
+        return Err(denied(ProblemKind::NoSubscription));
     };
     about.subscription = Some(subscription.id);
     match subscription.access(now) {
         Access::Served => {}
-        Access::PaymentRequired => return Err(ProblemKind::PaymentRequired.into()),
-        Access::Inactive => return Err(ProblemKind::SubscriptionInactive.into()),
+        Access::PaymentRequired => return Err(denied(ProblemKind::PaymentRequired)),
+        Access::Inactive => return Err(denied(ProblemKind::SubscriptionInactive)),
     }
     if key.mode == Mode::Test && api.sandbox.is_empty() {
-        return Err(ProblemKind::SandboxUnavailable.into());
+        return Err(denied(ProblemKind::SandboxUnavailable));
     }
     Ok(Some(Caller {
         key: hash,

@@ -34,6 +34,7 @@ mod route;
 mod serve;
 mod settle;
 mod stamp;
+mod standing;
 mod start;
 mod trust;
 mod upstream;

@@ -58,6 +58,21 @@ pub(crate) fn state_policy(headers: &mut HeaderMap, policy: &str) {
     }
 }
 
+/// Says in one answer what was to be said in another, in whose place it stands.
+pub(crate) fn carry_over(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in [
+        RATELIMIT_POLICY,
+        RATELIMIT,
+        X_RATELIMIT_LIMIT,
+        X_RATELIMIT_REMAINING,
+        X_RATELIMIT_RESET,
+    ] {
+        if let Some(value) = from.get(&name) {
+            to.insert(name, value.clone());
+        }
+    }
+}
+
 fn set(headers: &mut HeaderMap, key: &str, (limit, remaining, reset_s): (u64, u64, u64)) {
     let mut text = String::with_capacity(key.len() + 32);
     push_name(&mut text, key);

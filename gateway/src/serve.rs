@@ -191,7 +191,8 @@ fn prepare(
     let places = identify::places(found.api);
     let query = request.uri().query();
     let presented = credential::find(request.headers(), query, places);
-    let caller = identify::caller((snapshot, found.api), presented, now, about)?;
+    let caller = identify::caller((snapshot, found.api), presented, now, about)
+        .map_err(|denied| denied.told(worker, &found.operation.key, snapshot.revision()))?;
     steps.identified_us = arrival.elapsed_us();
     let plan = match (&caller, &found.api.anonymous) {
         (Some(caller), _) => Arc::clone(&caller.subscription.plan),
@@ -318,9 +319,9 @@ fn pass_on(upstream: Response, mut open: Open, per: &PerOperation) -> Response {
     match passage::outbound(body, open) {
         Ok(body) => Response::from_parts(parts, body),
         Err(_lost) => {
-            let mut response = Rejection::from(ProblemKind::Overloaded)
-                .retry_after(1)
-                .into_response(id.as_str());
+            let mut rejection = Rejection::from(ProblemKind::Overloaded).retry_after(1);
+            rate_headers::carry_over(&parts.headers, &mut rejection.headers);
+            let mut response = rejection.into_response(id.as_str());
             *response.extensions_mut() = parts.extensions;
             response
         }

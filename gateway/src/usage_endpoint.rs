@@ -18,6 +18,7 @@ use snapshot::{CompiledSubscription, Snapshot};
 use crate::credential::{self, Places, Presented};
 use crate::identify;
 use crate::reject::{About, Rejection};
+use crate::standing::{self, Place};
 use crate::worker::Worker;
 
 const PATH: &str = "/.tollgate/usage";
@@ -57,24 +58,28 @@ pub(crate) fn answer(worker: &Worker, request: &Request, path: &str, about: &mut
     let snapshot = reader.current();
     let now = worker.stamper.now();
     let (_, key, consumer) = identify::consumer(snapshot, presented(snapshot, request), now, about)?;
-    if !worker.usage_calls.admit(key.credential) {
-        return Err(Rejection::from(ProblemKind::RateLimited).retry_after(1));
-    }
     let pinned = key.pinned();
-    let open = |one: &&std::sync::Arc<CompiledSubscription>| pinned.is_empty() || pinned.contains(&one.plan.product.id);
+    let open = |one: &&CompiledSubscription| pinned.is_empty() || pinned.contains(&one.plan.product.id);
+    let open: Vec<&CompiledSubscription> = consumer.subscriptions.iter().map(|one| &**one).filter(open).collect();
+    let place = Place {
+        mode: key.mode,
+        operation: "",
+        revision: snapshot.revision(),
+    };
+    if !worker.usage_calls.admit(key.credential) {
+        let mut rejection = Rejection::from(ProblemKind::RateLimited).retry_after(1);
+        standing::state(&mut rejection.headers, worker, open.into_iter(), place);
+        return Err(rejection);
+    }
     let times = Times {
         mono_ns: worker.mono_ns(),
         wall: now,
     };
-    let subscriptions: Vec<Value> = consumer
-        .subscriptions
-        .iter()
-        .filter(open)
-        .map(|one| {
-            let cell = worker.counters.subscription(one.id, key.mode);
-            describe(one, &cell, snapshot.revision(), times)
-        })
-        .collect();
+    let describe = |one: &&CompiledSubscription| {
+        let cell = worker.counters.subscription(one.id, key.mode);
+        describe(one, &cell, snapshot.revision(), times)
+    };
+    let subscriptions: Vec<Value> = open.iter().map(describe).collect();
     let mode = if key.mode == Mode::Live { "live" } else { "test" };
     let document = json!({
         "consumer": { "id": consumer.id.to_string(), "name": *consumer.name },
@@ -82,12 +87,10 @@ pub(crate) fn answer(worker: &Worker, request: &Request, path: &str, about: &mut
         "subscriptions": subscriptions,
     });
     let mut response = Response::new(Body::full(serde_json::to_vec(&document).unwrap_or_default()));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    standing::state(headers, worker, open.into_iter(), place);
     Ok(response)
 }
 

@@ -5,6 +5,7 @@ use domain::quantity::Quantity;
 use domain::usage::{Kind, Source};
 use serde_json::json;
 
+use crate::client::Reply;
 use crate::client::head;
 use crate::world::{SUBSCRIPTION, Wish, key, world};
 
@@ -200,6 +201,23 @@ fn the_usage_endpoint_tells_of_the_callers_own_plan_and_counts_nothing() {
     });
     world.get("/petstore/pets/1");
     let usage = world.get("/.tollgate/usage");
+    let told = |reply: &Reply| {
+        assert_eq!(reply.header("x-ratelimit-limit"), Some("10"), "{reply:?}");
+        assert_eq!(reply.header("x-ratelimit-remaining"), Some("9"), "{reply:?}");
+        assert!(
+            reply
+                .header("ratelimit")
+                .unwrap()
+                .starts_with("\"requests/period\";r=9;t=")
+        );
+        assert!(
+            reply
+                .header("ratelimit-policy")
+                .unwrap()
+                .starts_with("\"requests/period\";q=10")
+        );
+    };
+    told(&usage);
     let document = usage.json();
     let subscription = &document["subscriptions"][0];
     assert_eq!(
@@ -222,7 +240,9 @@ fn the_usage_endpoint_tells_of_the_callers_own_plan_and_counts_nothing() {
     assert_eq!(world.get("/.tollgate/other").problem(), "no-route");
     let mut limited = 0;
     for _ in 0..60 {
-        limited += u32::from(world.get("/.tollgate/usage").status == 429);
+        let again = world.get("/.tollgate/usage");
+        told(&again);
+        limited += u32::from(again.status == 429);
     }
     assert!(limited > 0);
     assert_eq!(world.upstream.count(), 1);

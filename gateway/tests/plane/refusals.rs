@@ -74,20 +74,29 @@ fn revoked_and_unknown_keys_get_the_same_answer() {
 
 #[test]
 fn each_state_of_key_consumer_and_subscription_has_its_answer() {
-    let world = world(&Wish::default());
+    let world = world(&Wish {
+        limits: json!([{ "requests": 10, "per": "period" }]),
+        ..Wish::default()
+    });
     let mut expired = key_record(1, 6);
     expired.expires_at = Some(Timestamp::from_millis(1));
     world.change([Change::UpsertKey(expired)]);
-    refused(&world.get("/petstore/pets/1"), 401, "expired-credentials");
+    let unidentified = world.get("/petstore/pets/1");
+    refused(&unidentified, 401, "expired-credentials");
+    assert_eq!(stated(&unidentified), [None; 5]);
     world.change([Change::UpsertKey(key_record(1, 6))]);
     let with = |status, subscriptions| world.change([Change::UpsertConsumer(consumer(6, status, subscriptions))]);
     with(
         ConsumerStatus::Suspended,
         vec![subscription(SubscriptionStatus::Active)],
     );
-    refused(&world.get("/petstore/pets/1"), 403, "consumer-suspended");
+    let suspended = world.get("/petstore/pets/1");
+    refused(&suspended, 403, "consumer-suspended");
+    assert!(told(&suspended, 10), "{suspended:?}");
     with(ConsumerStatus::Active, vec![]);
-    refused(&world.get("/petstore/pets/1"), 403, "no-subscription");
+    let unsubscribed = world.get("/petstore/pets/1");
+    refused(&unsubscribed, 403, "no-subscription");
+    assert_eq!(stated(&unsubscribed), [None; 5], "there are no limits to tell of");
     for (status, code, name) in [
         (SubscriptionStatus::Paused, 403, "subscription-inactive"),
         (SubscriptionStatus::Cancelled, 403, "subscription-inactive"),
@@ -96,26 +105,56 @@ fn each_state_of_key_consumer_and_subscription_has_its_answer() {
         (SubscriptionStatus::PastDue, 402, "payment-required"),
     ] {
         with(ConsumerStatus::Active, vec![subscription(status)]);
-        refused(&world.get("/petstore/pets/1"), code, name);
+        let reply = world.get("/petstore/pets/1");
+        refused(&reply, code, name);
+        assert!(told(&reply, 10), "{reply:?}");
     }
     let mut in_grace = subscription(SubscriptionStatus::PastDue);
     in_grace.grace_until = Some(world.clock.now().plus_millis(60_000));
     with(ConsumerStatus::Active, vec![in_grace]);
-    assert_eq!(world.get("/petstore/pets/1").status, 200);
+    let served = world.get("/petstore/pets/1");
+    assert_eq!(served.status, 200);
+    assert!(told(&served, 9), "refusals counted nothing: {served:?}");
+    with(
+        ConsumerStatus::Active,
+        vec![subscription(SubscriptionStatus::PendingPayment)],
+    );
+    assert!(told(&world.get("/petstore/pets/1"), 9));
     assert_eq!(world.upstream.count(), 1);
+}
+
+/// The fields that tell how much is left.
+fn stated(reply: &Reply) -> [Option<&str>; 5] {
+    [
+        "ratelimit-policy",
+        "ratelimit",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ]
+    .map(|name| reply.header(name))
+}
+
+/// Whether an answer tells of a quota of 10, and of so many that are left.
+fn told(reply: &Reply, remaining: u64) -> bool {
+    let [Some(policy), Some(state), Some("10"), Some(left), Some(_)] = stated(reply) else {
+        return false;
+    };
+    policy.starts_with("\"requests/period\";q=10")
+        && state.starts_with(&format!("\"requests/period\";r={remaining};t="))
+        && left == remaining.to_string()
 }
 
 #[test]
 fn a_test_key_without_a_sandbox_is_refused() {
     let world = world(&Wish {
         api: json!({ "upstream": { "sandbox": [] } }),
+        limits: json!([{ "requests": 10, "per": "period" }]),
         ..Wish::default()
     });
-    refused(
-        &world.get_with("/petstore/pets/1", &[("X-API-Key", key(129).reveal())]),
-        403,
-        "sandbox-unavailable",
-    );
+    let reply = world.get_with("/petstore/pets/1", &[("X-API-Key", key(129).reveal())]);
+    refused(&reply, 403, "sandbox-unavailable");
+    assert!(told(&reply, 10), "{reply:?}");
 }
 
 #[test]
