@@ -102,7 +102,7 @@ impl Fold {
                 let alive = &mut self.part(claim).ledger.alive_through;
                 *alive = Some(alive.map_or(through, |before| before.max(through)));
             }
-            Record::Rejections(counts) => self.part(claim).analytics.rejections.extend(counts),
+            Record::Rejections(counts) => self.part(claim).analytics.rejections.push((seq, counts)),
             Record::RejectionSamples(samples) => self.part(claim).analytics.samples.push((seq, samples)),
         }
     }
@@ -155,7 +155,8 @@ impl Fold {
             ..Folded::default()
         };
         folded.ledger.totals = self.totals;
-        for part in self.producers.into_values() {
+        for mut part in self.producers.into_values() {
+            part.analytics.next_seq = part.ledger.next_seq;
             let moved = part.ledger.next_seq != part.ledger.claim.next_seq;
             if moved || part.ledger.ended.is_some() || !part.ledger.gaps.is_empty() {
                 folded.ledger.producers.push(part.ledger);
@@ -171,6 +172,7 @@ pub(crate) fn empty_batch(claim: Claim) -> Batch {
         ledger_commit: 0,
         producer: claim.producer,
         first_seq: claim.next_seq,
+        next_seq: claim.next_seq,
         facts: Vec::new(),
         rejections: Vec::new(),
         samples: Vec::new(),

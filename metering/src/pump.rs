@@ -432,6 +432,7 @@ impl Pump {
         }
         let mut batch = fold.finish().analytics.pop().unwrap_or_else(|| empty_batch(claim));
         batch.ledger_commit = note.ledger_commit;
+        batch.next_seq = note.next_seq;
         self.add_interrupted(&mut batch, note).await?;
         Ok(batch)
     }

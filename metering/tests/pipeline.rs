@@ -12,7 +12,7 @@ use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::key::Mode;
 use domain::limit::REQUESTS;
 use domain::quantity::Quantity;
-use domain::usage::{Fact, Kind, Open, Outcome, Record, Source, Steps};
+use domain::usage::{Fact, Kind, Open, Outcome, Record, RejectionCount, Source, Steps};
 use journal::{Journal, Settings, Writer};
 use metering::{Metering, Parts};
 use store::{Location, Store};
@@ -107,8 +107,8 @@ async fn ledger_count(store: &Store) -> Quantity {
         .sum()
 }
 
-async fn analytics_count(analytics: &Embedded) -> u64 {
-    let query = UsageQuery {
+fn everything() -> UsageQuery {
+    UsageQuery {
         from: Timestamp::from_millis(PERIOD - 1),
         to: Timestamp::from_millis(PERIOD + 86_400_000),
         interval: Interval::Whole,
@@ -116,14 +116,17 @@ async fn analytics_count(analytics: &Embedded) -> u64 {
         filter: BTreeMap::new(),
         mode: Mode::Live,
         meter: REQUESTS.to_owned(),
-    };
-    analytics
-        .usage(&query, &|_| true)
-        .await
-        .unwrap()
-        .iter()
-        .map(|row| row.requests)
-        .sum()
+    }
+}
+
+async fn analytics_count(analytics: &Embedded) -> u64 {
+    let rows = analytics.usage(&everything(), &|_| true).await.unwrap();
+    rows.iter().map(|row| row.requests).sum()
+}
+
+async fn analytics_rejected(analytics: &Embedded) -> u64 {
+    let rows = analytics.usage(&everything(), &|_| true).await.unwrap();
+    rows.iter().map(|row| row.rejected).sum()
 }
 
 #[tokio::test]
@@ -206,6 +209,57 @@ async fn a_batch_that_analytics_missed_is_inserted_from_the_journal() {
     assert_eq!(ledger_count(&store).await, Quantity::from_units(300));
     assert!(store.pending_analytics(10).await.unwrap().is_empty());
     metering.stop().await;
+}
+
+fn refusals(count: u64) -> Record {
+    Record::Rejections(vec![RejectionCount {
+        reason: "rate-limited".to_owned(),
+        api: "a".to_owned(),
+        operation: "op".to_owned(),
+        subscription: Some(SubscriptionId::from_bits(3)),
+        consumer: None,
+        account: None,
+        mode: Mode::Live,
+        minute: Timestamp::from_millis(PERIOD),
+        count,
+    }])
+}
+
+#[tokio::test]
+async fn a_ledger_from_an_older_copy_counts_again_what_analytics_has_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = dir.path().join(store::LEDGER_FILE);
+    let journal = journal(dir.path()).await;
+    let mut writer = journal.writer(0).unwrap();
+    // Each round: some facts and refusals are counted, in commits whose bounds nobody foresees.
+    let count = async |writer: &mut Writer, ids: std::ops::Range<u64>| {
+        let (store, analytics) = databases(dir.path()).await;
+        let metering = start(&store, &analytics, &journal);
+        for part in ids.clone().step_by(50) {
+            write_facts(writer, part..(part + 50).min(ids.end));
+            write(writer, &refusals(7));
+            metering.currency().caught_up().await.unwrap();
+        }
+        let counted = (
+            ledger_count(&store).await,
+            analytics_count(&analytics).await,
+            analytics_rejected(&analytics).await,
+        );
+        metering.stop().await;
+        store.close().await;
+        analytics.close().await;
+        counted
+    };
+    assert_eq!(count(&mut writer, 0..100).await, (Quantity::from_units(100), 100, 14));
+    let older = std::fs::read(&ledger).unwrap();
+    assert_eq!(count(&mut writer, 100..250).await, (Quantity::from_units(250), 250, 35));
+    for file in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{file}", ledger.display()));
+    }
+    std::fs::write(&ledger, older).unwrap();
+    let again = tokio::time::timeout(std::time::Duration::from_secs(30), count(&mut writer, 250..300));
+    let again = again.await.expect("usage is counted again for ever");
+    assert_eq!(again, (Quantity::from_units(300), 300, 42));
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use tokio::sync::Mutex;
 use crate::error::Error;
 use crate::rollup::DimsCache;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/analytics/0001_facts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/analytics/0001_facts.sql"),
+    include_str!("../../../migrations/sqlite/analytics/0002_batch_ranges.sql"),
+];
 const READERS: u32 = 4;
 
 /// The embedded engine. Clones share it.

@@ -1,4 +1,4 @@
-//! A batch goes in whole, once.
+//! A batch goes in whole, each record of it once.
 
 use domain::usage::{Fact, RejectionSample};
 use sqlx::{QueryBuilder, Sqlite, Transaction};
@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use crate::batch::Batch;
 use crate::database::Embedded;
 use crate::error::Error;
-use crate::rollup;
+use crate::{known, rollup};
 
 const ROWS_A_STATEMENT: usize = 500;
 
@@ -15,7 +15,7 @@ fn int(value: u64) -> i64 {
 }
 
 impl Embedded {
-    /// Inserts batches in one transaction. A batch that is in already is passed over, whatever it holds now.
+    /// Inserts batches in one transaction. Records that are in already are passed over, in whatever batch they came.
     ///
     /// # Errors
     /// When the database fails; nothing is in then.
@@ -45,18 +45,18 @@ async fn insert_one(
     cache: &mut rollup::DimsCache,
     batch: &Batch,
 ) -> Result<(), Error> {
-    let new = sqlx::query(
-        "INSERT INTO batch (ledger_commit, producer, first_seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    let new = known::only_new(tx, batch).await?;
+    let batch = &*new;
+    sqlx::query(
+        "INSERT INTO batch (ledger_commit, producer, first_seq, next_seq) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO UPDATE SET next_seq = MAX(COALESCE(next_seq, 0), excluded.next_seq)",
     )
     .bind(int(batch.ledger_commit))
     .bind(batch.producer.to_string())
     .bind(int(batch.first_seq))
+    .bind(int(batch.next_seq))
     .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if new == 0 {
-        return Ok(());
-    }
+    .await?;
     insert_facts(tx, batch).await?;
     for (seq, samples) in &batch.samples {
         for (position, sample) in (0_i64..).zip(samples) {

@@ -11,6 +11,7 @@ mod database;
 mod error;
 mod events;
 mod insert;
+mod known;
 mod purge;
 mod recent;
 mod rollup;

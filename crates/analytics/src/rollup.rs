@@ -111,7 +111,7 @@ pub(crate) async fn add(tx: &mut Transaction<'_, Sqlite>, cache: &mut DimsCache,
         let id = dims_id(tx, cache, dims).await?;
         write(tx, (*level, *time, id), sum).await?;
     }
-    for rejection in &batch.rejections {
+    for rejection in batch.rejections.iter().flat_map(|(_, counts)| counts) {
         write_rejection(tx, rejection).await?;
     }
     Ok(())

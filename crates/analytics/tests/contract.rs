@@ -63,6 +63,7 @@ fn batch(commit: u64, first_seq: u64, facts: Vec<Fact>) -> Batch {
         ledger_commit: commit,
         producer: ProducerId(7),
         first_seq,
+        next_seq: first_seq + facts.len() as u64,
         facts: (first_seq..).zip(facts).collect(),
         rejections: Vec::new(),
         samples: Vec::new(),
@@ -253,15 +254,25 @@ async fn rejections_are_counted_apart_and_found_by_their_request_id() {
         revision: 1,
     };
     let mut refused = batch(1, 0, vec![fact(1, START, 200)]);
-    refused.rejections = vec![of];
-    refused.samples = vec![(1, vec![sample.clone()])];
-    analytics.insert(&[refused]).await.unwrap();
+    refused.rejections = vec![(1, vec![of])];
+    refused.samples = vec![(2, vec![sample.clone()])];
+    refused.next_seq = 3;
+    analytics.insert(std::slice::from_ref(&refused)).await.unwrap();
+    // They come again with other bounds, as after a restore of an older ledger.
+    let again = Batch {
+        ledger_commit: 2,
+        first_seq: 1,
+        next_seq: 5,
+        facts: vec![(4, fact(2, START, 200))],
+        ..refused
+    };
+    analytics.insert(&[again]).await.unwrap();
     let mut question = query(START, START + 60_000, Interval::Minute);
     question.group_by = vec![Dimension::Operation];
     let rows = analytics.usage(&question, &billable).await.unwrap();
     assert_eq!(
         rows.iter().map(|row| (row.requests, row.rejected)).collect::<Vec<_>>(),
-        [(1, 7)]
+        [(1, 7), (1, 0)]
     );
     assert_eq!(analytics.rejected_request("refused").await.unwrap()[0].sample, sample);
     let range = |from, to| (Timestamp::from_millis(from), Timestamp::from_millis(to));
@@ -269,6 +280,34 @@ async fn rejections_are_counted_apart_and_found_by_their_request_id() {
     let recent = analytics.recent_rejections(own, range(START, START + 6), 5).await.unwrap();
     assert_eq!(recent[0].sample, sample);
     assert!(analytics.recent_rejections(own, range(START, START + 5), 5).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn records_that_are_in_are_passed_over_in_whatever_batch_they_come() {
+    let (_dir, analytics) = open().await;
+    let facts = spread();
+    let whole = query(START, START + 3 * DAY, Interval::Whole);
+    let first = [
+        batch(5, 0, facts[..200].to_vec()),
+        batch(6, 200, facts[200..350].to_vec()),
+    ];
+    analytics.insert(&first).await.unwrap();
+    // The ledger went back to record 100: one batch with a commit and a start of old, one that reaches beyond.
+    let again = [
+        batch(5, 100, facts[100..250].to_vec()),
+        batch(6, 250, facts[250..].to_vec()),
+    ];
+    analytics.insert(&again).await.unwrap();
+    let counted = analytics.usage(&whole, &billable).await.unwrap();
+    let (_other, control) = open().await;
+    control.insert(&[batch(5, 0, facts.clone())]).await.unwrap();
+    assert_eq!(counted, control.usage(&whole, &billable).await.unwrap());
+    // The commits are those of the ledger that holds now.
+    let of = async |seq| analytics.fact(ProducerId(7), seq).await.unwrap().unwrap().ledger_commit;
+    assert_eq!(
+        [of(0).await, of(99).await, of(100).await, of(249).await, of(250).await],
+        [5, 5, 5, 5, 6]
+    );
 }
 
 #[tokio::test]
