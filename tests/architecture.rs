@@ -22,7 +22,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tollgate-usage-source", &["domain", "journal"]),
     ("tollgate-counters", &["domain"]),
     ("tollgate-analytics", &["domain"]),
-    ("tollgate-payments", &["domain"]),
     ("tollgate-description", &["domain"]),
     ("tollgate-documents", &["domain"]),
     ("tollgate-mail", &["domain"]),
@@ -55,7 +54,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "tollgate-billing",
-        &["domain", "store", "payments", "documents", "serving", "telemetry"],
+        &["domain", "store", "documents", "serving", "telemetry"],
     ),
     (
         "tollgate-portal",
@@ -64,7 +63,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "store",
             "snapshot",
             "analytics",
-            "payments",
             "description",
             "documents",
             "mail",

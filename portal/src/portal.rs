@@ -11,12 +11,11 @@ use axum::routing::get;
 use domain::clock::Clock;
 use domain::sealed::MasterKey;
 use mail::Mailer;
+use serving::tls::ServerTls;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -46,8 +45,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where browsers find it, without a slash at the end; the address that it listens on unless given.
     pub public_url: Option<String>,
-    /// TLS of our own.
-    pub tls: Option<Arc<ServerConfig>>,
+    /// TLS of our own; a certificate that is loaded again is served from the next connection on.
+    pub tls: Option<Arc<ServerTls>>,
     /// Whether proxies in front are configured.
     pub trusted_proxies: TrustedProxies,
     /// Whether the clock may be moved through the API.
@@ -172,10 +171,9 @@ impl Portal {
         } else {
             Transport::Plain
         };
-        let acceptor = settings.tls.map(TlsAcceptor::from);
         let router = router(&app, transport);
         let tasks = vec![
-            tokio::spawn(listen::serve(listener, acceptor, router, stopped.clone())),
+            tokio::spawn(listen::serve(listener, settings.tls, router, stopped.clone())),
             tokio::spawn(worker.run(stopped.clone())),
             tokio::spawn(timeline(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),

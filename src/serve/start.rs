@@ -212,7 +212,7 @@ fn portal_settings(config: &Config, tls: Option<&Arc<ServerTls>>, environment: &
         listen: config.portal_listen,
         // Without a free port in it, the address is the one that was configured.
         public_url: Some(config.portal_public_url.clone()).filter(|url| !url.ends_with(":0")),
-        tls: tls.map(|tls| tls.http1_config()),
+        tls: tls.cloned(),
         trusted_proxies: if config.trusted_proxies.is_empty() {
             portal::TrustedProxies::None
         } else {

@@ -34,7 +34,16 @@ pub enum Error {
 /// The server's certificate and settings, shared by all workers.
 #[derive(Debug)]
 pub struct ServerTls {
-    config: ArcSwap<ServerConfig>,
+    configs: ArcSwap<Configs>,
+}
+
+/// One certificate for listeners of both kinds.
+#[derive(Debug)]
+struct Configs {
+    /// Offers HTTP/2 and HTTP/1.1.
+    both: Arc<ServerConfig>,
+    /// Offers HTTP/1.1 alone.
+    http1: Arc<ServerConfig>,
 }
 
 impl ServerTls {
@@ -44,7 +53,7 @@ impl ServerTls {
     /// When either cannot be read or they do not fit each other.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         Ok(Self {
-            config: ArcSwap::from(server_config(chain, key)?),
+            configs: ArcSwap::from_pointee(configs(chain, key)?),
         })
     }
 
@@ -53,20 +62,20 @@ impl ServerTls {
     /// # Errors
     /// As for [`Self::from_pem`]; then the old ones stay.
     pub fn reload(&self, chain: &[u8], key: &[u8]) -> Result<(), Error> {
-        self.config.store(server_config(chain, key)?);
+        self.configs.store(Arc::new(configs(chain, key)?));
         Ok(())
     }
 
-    /// The settings of this moment for a server that speaks HTTP/1.1 alone.
+    /// The settings of this moment for a server that speaks HTTP/1.1 alone: to be asked for with each connection, as
+    /// the next one may be after a [`Self::reload`].
     pub fn http1_config(&self) -> Arc<ServerConfig> {
-        let mut config = ServerConfig::clone(&self.config.load());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        Arc::clone(&self.configs.load().http1)
     }
 
     /// Performs the handshake of one connection.
     pub(crate) async fn accept(&self, tcp: TcpStream) -> io::Result<Accepted> {
-        let stream = TlsAcceptor::from(self.config.load_full()).accept(tcp).await?;
+        let config = Arc::clone(&self.configs.load().both);
+        let stream = TlsAcceptor::from(config).accept(tcp).await?;
         let session = stream.get_ref().1;
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -88,15 +97,20 @@ pub(crate) struct Accepted {
     pub(crate) server_name: Option<Box<str>>,
 }
 
-fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Error> {
+fn configs(chain: &[u8], key: &[u8]) -> Result<Configs, Error> {
     let chain = certificates(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    let mut http1 = config.clone();
+    http1.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Configs {
+        both: Arc::new(config),
+        http1: Arc::new(http1),
+    })
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {

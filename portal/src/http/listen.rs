@@ -9,6 +9,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use serving::tls::ServerTls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -29,7 +30,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// Serves until `stop` turns true, then lets requests in flight finish.
 pub(crate) async fn serve(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerTls>>,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -66,15 +67,18 @@ pub(crate) async fn serve(
 
 type Serve = (Router, hyper_util::server::graceful::Watcher);
 
-async fn connection(stream: TcpStream, peer: Peer, tls: Option<TlsAcceptor>, serve: Serve) {
+async fn connection(stream: TcpStream, peer: Peer, tls: Option<Arc<ServerTls>>, serve: Serve) {
     let _ = stream.set_nodelay(true);
     match tls {
         None => http1(TokioIo::new(stream), peer, serve).await,
-        Some(acceptor) => match tokio::time::timeout(HEADER_DEADLINE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => http1(TokioIo::new(stream), peer, serve).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
-        },
+        Some(tls) => {
+            let handshake = TlsAcceptor::from(tls.http1_config()).accept(stream);
+            match tokio::time::timeout(HEADER_DEADLINE, handshake).await {
+                Ok(Ok(stream)) => http1(TokioIo::new(stream), peer, serve).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A portal to test and a client that hides nothing.
 
+pub(crate) mod rules;
+
 use std::net::SocketAddr;
 
 use domain::clock::{Clock, Timestamp};
