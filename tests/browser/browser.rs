@@ -209,26 +209,28 @@ impl Browser {
         wait(element.click()).unwrap_or_else(|error| panic!("{name:?} on {} cannot be pressed: {error}", self.path()));
     }
 
-    /// Fills the fields of the form that fits, by their names, and sends it with its own button.
-    pub fn send(&self, form: &str, fields: &[(&str, &str)]) {
+    /// A field of the form that fits, or its own button.
+    fn part_of_form(&self, form: &str, part: &str, value: Option<&str>) -> Element {
         let script = include_str!("scripts/part_of_form.js");
-        let part = |what: &str, value: Option<&str>| {
-            let found = self.run(script, vec![json!(form), json!(what), json!(value)]);
-            let reference = found
-                .as_object()
-                .and_then(|found| found.values().next()?.as_str().map(str::to_owned));
-            let reference = reference.unwrap_or_else(|| {
-                panic!(
-                    "no {what:?} ({value:?}) of form{form} on {} ({}):\n{}",
-                    self.path(),
-                    self.title(),
-                    self.text()
-                )
-            });
-            Element::from_element_id(self.client().clone(), reference.into())
-        };
+        let found = self.run(script, vec![json!(form), json!(part), json!(value)]);
+        let reference = found
+            .as_object()
+            .and_then(|found| found.values().next()?.as_str().map(str::to_owned));
+        let reference = reference.unwrap_or_else(|| {
+            panic!(
+                "no {part:?} ({value:?}) of form{form} on {} ({}):\n{}",
+                self.path(),
+                self.title(),
+                self.text()
+            )
+        });
+        Element::from_element_id(self.client().clone(), reference.into())
+    }
+
+    /// Fills fields of the form that fits, by their names.
+    pub fn fill_in(&self, form: &str, fields: &[(&str, &str)]) {
         for (name, value) in fields {
-            let field = part(name, Some(value));
+            let field = self.part_of_form(form, name, Some(value));
             let kind = wait(field.prop("type")).unwrap().unwrap_or_default();
             match kind.as_str() {
                 "radio" | "checkbox" if wait(field.is_selected()).unwrap() => {}
@@ -240,7 +242,12 @@ impl Browser {
                 }
             }
         }
-        let button = part("button", None);
+    }
+
+    /// Fills fields of the form that fits and sends it with its first button.
+    pub fn send(&self, form: &str, fields: &[(&str, &str)]) {
+        self.fill_in(form, fields);
+        let button = self.part_of_form(form, "button", None);
         wait(button.click()).unwrap_or_else(|error| panic!("form{form} on {} cannot be sent: {error}", self.path()));
     }
 

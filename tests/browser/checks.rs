@@ -18,6 +18,15 @@ const TAB: char = '\u{e004}';
 /// Stops that a look at the keyboard makes on one page.
 const MAX_STOPS: usize = 70;
 
+/// Rules that can come out otherwise in a narrow window.
+const OF_NARROW: &[&str] = &[
+    "target-size",
+    "color-contrast",
+    "scrollable-region-focusable",
+    "button-name",
+    "link-name",
+];
+
 /// Bytes after gzip.
 const MAX_HTML: usize = 40 * 1024;
 const MAX_STYLE: usize = 25 * 1024;
@@ -148,34 +157,35 @@ pub fn overflow(browser: &Browser) -> Vec<String> {
 /// Both themes, wide and narrow, and text of twice the size; leaves the window as it was.
 pub fn appearance(browser: &Browser) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut note =
-        |look: &str, found: Vec<String>| faults.extend(found.into_iter().map(|fault| format!("{look}: {fault}")));
-    browser.look(320, Theme::Light);
+    let mut note = |look: &str, found: Vec<String>| {
+        faults.extend(found.into_iter().map(|fault| format!("{look}: {fault}")));
+    };
+    let look = |width: u32, theme: Theme| {
+        browser.look(width, theme);
+        settle(browser);
+    };
+    look(320, Theme::Light);
     note("320 px", overflow(browser));
-    note(
-        "320 px",
-        axe(
-            browser,
-            &[
-                "target-size",
-                "color-contrast",
-                "scrollable-region-focusable",
-                "button-name",
-                "link-name",
-            ],
-        ),
-    );
-    browser.look(320, Theme::Dark);
+    note("320 px", axe(browser, OF_NARROW));
+    look(320, Theme::Dark);
     note("320 px, dark", axe(browser, &["color-contrast"]));
-    browser.look(1280, Theme::Dark);
+    look(1280, Theme::Dark);
     note("dark", axe(browser, &["color-contrast"]));
-    browser.look(1280, Theme::Light);
+    look(1280, Theme::Light);
     note("wide", axe(browser, &[]));
     note("wide", overflow(browser));
     browser.run("document.documentElement.style.fontSize = '200%'", vec![]);
+    settle(browser);
     note("text of twice the size", overflow(browser));
     browser.run("document.documentElement.style.fontSize = ''", vec![]);
+    settle(browser);
     faults
+}
+
+/// Until the page is drawn with what was changed last.
+fn settle(browser: &Browser) {
+    let script = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))";
+    browser.run_async(script, vec![]);
 }
 
 /// Tabs through the page, which must have been loaded just now: the focus is always seen, never caught, follows the

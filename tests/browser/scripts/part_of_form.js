@@ -9,8 +9,9 @@ for (const form of forms) {
   }
   const fields = [...form.elements].filter((e) => e.name === part && e.type !== "hidden");
   const found = part === "button"
-    ? [...form.elements].filter((e) => ["submit", "image"].includes(e.type)).find(shown)
-    : fields.find((e) => ["radio", "checkbox"].includes(e.type) ? e.value === value || e.type === "checkbox" : shown(e));
+    ? [...form.elements].filter((e) => e.type === "submit" && !e.ariaHidden).find(shown)
+    : fields.find((e) => ["radio", "checkbox"].includes(e.type) && e.value === value)
+      || fields.find((e) => e.type === "checkbox" || (e.type !== "radio" && shown(e)));
   if (found && !shown(found)) return [...(found.labels || [])].find(shown) || found;
   if (found) return found;
 }
