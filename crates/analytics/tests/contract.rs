@@ -277,9 +277,18 @@ async fn rejections_are_counted_apart_and_found_by_their_request_id() {
     assert_eq!(analytics.rejected_request("refused").await.unwrap()[0].sample, sample);
     let range = |from, to| (Timestamp::from_millis(from), Timestamp::from_millis(to));
     let own = ConsumerId::from_bits(1);
-    let recent = analytics.recent_rejections(own, range(START, START + 6), 5).await.unwrap();
+    let recent = analytics
+        .recent_rejections(own, range(START, START + 6), 5)
+        .await
+        .unwrap();
     assert_eq!(recent[0].sample, sample);
-    assert!(analytics.recent_rejections(own, range(START, START + 5), 5).await.unwrap().is_empty());
+    assert!(
+        analytics
+            .recent_rejections(own, range(START, START + 5), 5)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -357,7 +366,11 @@ async fn the_last_requests_of_several_consumers_come_newest_first_and_each_once(
         loop {
             let page = analytics.recent(&filter, before, 41).await.unwrap();
             assert!(page.items.len() <= 41);
-            seen.extend(page.items.into_iter().map(|stored| (stored.fact.admitted_at, stored.fact.request_id)));
+            seen.extend(
+                page.items
+                    .into_iter()
+                    .map(|stored| (stored.fact.admitted_at, stored.fact.request_id)),
+            );
             let Some(next) = page.next else { break };
             before = Some(next);
         }

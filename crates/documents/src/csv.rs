@@ -86,6 +86,14 @@ fn text(cell: &str) -> String {
     }
 }
 
+/// A text as one cell: quoted where it must be, and never a formula.
+pub fn cell(value: &str) -> String {
+    let mut out = String::new();
+    row(&mut out, &[text(value)]);
+    out.truncate(out.trim_end_matches("\r\n").len());
+    out
+}
+
 fn row(out: &mut String, cells: &[String]) {
     for (n, cell) in cells.iter().enumerate() {
         if n > 0 {

@@ -9,5 +9,5 @@ mod csv;
 mod pdf;
 mod words;
 
-pub use csv::csv;
+pub use csv::{cell as csv_cell, csv};
 pub use pdf::{Error, pdf};

@@ -67,7 +67,57 @@ const LIST: &str = "SELECT * FROM consumers
     WHERE ($1 IS NULL OR account_id = $1) AND ($2 IS NULL OR account_id = $2) AND deleted_at IS NULL AND ($3 IS NULL OR id > $3)
     ORDER BY id LIMIT $4";
 
+/// A consumer that was searched for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundConsumer {
+    /// The consumer.
+    pub consumer: Consumer,
+    /// Name of its account.
+    pub account_name: String,
+}
+
+impl FromRow for FoundConsumer {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            consumer: Consumer::from_row(row)?,
+            account_name: row.get("account_name")?,
+        })
+    }
+}
+
+const FIND: &str = "SELECT c.*, a.name AS account_name FROM consumers c JOIN accounts a ON a.id = c.account_id
+    WHERE c.deleted_at IS NULL AND ($4 IS NULL OR c.id > $4)
+      AND ($1 = '' OR c.id = $1 OR a.id = $1 OR LOWER(c.name) LIKE $2 ESCAPE '!' OR LOWER(a.name) LIKE $2 ESCAPE '!'
+        OR LOWER(a.email) LIKE $2 ESCAPE '!'
+        OR EXISTS (SELECT 1 FROM credentials k WHERE k.consumer_id = c.id AND (k.prefix = $3 OR k.id = $1))
+        OR EXISTS (SELECT 1 FROM members m JOIN users u ON u.id = m.user_id WHERE m.account_id = a.id AND u.email_key LIKE $2 ESCAPE '!')
+        OR EXISTS (SELECT 1 FROM subscriptions s WHERE s.consumer_id = c.id AND s.id = $1))
+    ORDER BY c.id LIMIT $5";
+/// Characters of a key that are its prefix.
+const PREFIX: usize = 12;
+
 impl Store {
+    /// Consumers in force by what one knows of them: a part of the name, of the account's name or address, of a member's
+    /// address; the beginning of a key; an id of the consumer, its account, a key or a subscription. An empty text finds all.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn find_consumers(&self, text: &str, page: &Page) -> Result<Vec<FoundConsumer>> {
+        let text = text.trim();
+        let escaped = text
+            .to_lowercase()
+            .replace('!', "!!")
+            .replace('%', "!%")
+            .replace('_', "!_");
+        let prefix: String = text.chars().take(PREFIX).collect();
+        self.control
+            .all(
+                FIND,
+                args![text, format!("%{escaped}%"), prefix, page.after(), page.limit()],
+            )
+            .await
+    }
+
     /// The consumer of this id, deleted or not, when the scope includes it.
     ///
     /// # Errors

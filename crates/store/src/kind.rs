@@ -84,6 +84,11 @@ const KINDS: [(Kind, &str); 23] = [
 ];
 
 impl Kind {
+    /// Every kind, in the order of its declaration.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(kind, _)| *kind)
+    }
+
     /// The name in the database and in answers.
     pub fn as_str(self) -> &'static str {
         KINDS

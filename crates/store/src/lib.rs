@@ -63,7 +63,7 @@ pub use accounts::{Account, AccountFields};
 pub use attempts::AttemptLimit;
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
 pub use config_revisions::ConfigRevision;
-pub use consumers::{Consumer, NewConsumer};
+pub use consumers::{Consumer, FoundConsumer, NewConsumer};
 pub use control::{Actor, AuditEvent, Change, ControlTx};
 pub use credentials::{Credential, NewCredential};
 pub use db::{Db, Tx, retrying};

@@ -187,18 +187,24 @@ pub(crate) async fn suspend(
     Id(id): Id<ConsumerId>,
     Body(wanted): Body<Suspend>,
 ) -> Answer {
-    visible(&app, &caller, id).await?;
+    let consumer = bar(&app, &caller, id, &wanted.reason).await?;
+    Ok(answer::json(StatusCode::OK, &ConsumerBody::from(consumer)))
+}
+
+/// Suspends a consumer: every gateway refuses it from now on. The decision is the provider's.
+pub(crate) async fn bar(app: &App, caller: &Caller, id: ConsumerId, reason: &str) -> Result<Consumer, Problem> {
+    visible(app, caller, id).await?;
     caller.provider_only()?;
-    if wanted.reason.trim().is_empty() || wanted.reason.len() > 2_000 {
+    if reason.trim().is_empty() || reason.len() > 2_000 {
         return Err(Problem::invalid(vec![Fault::at(
             "/reason",
             "write why, in 1 to 2000 characters",
         )]));
     }
-    let mut tx = caller.change(&app).await?;
-    let consumer = tx.suspend_consumer(id, &wanted.reason).await?;
+    let mut tx = caller.change(app).await?;
+    let consumer = tx.suspend_consumer(id, reason).await?;
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::OK, &ConsumerBody::from(consumer)))
+    Ok(consumer)
 }
 
 /// Documentation of [`suspend`].
@@ -210,12 +216,18 @@ pub(crate) fn suspend_doc() -> Doc {
 
 /// `POST /consumers/{id}/resume`
 pub(crate) async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<ConsumerId>) -> Answer {
-    visible(&app, &caller, id).await?;
+    let consumer = release(&app, &caller, id).await?;
+    Ok(answer::json(StatusCode::OK, &ConsumerBody::from(consumer)))
+}
+
+/// Lets a suspended consumer call again. The decision is the provider's.
+pub(crate) async fn release(app: &App, caller: &Caller, id: ConsumerId) -> Result<Consumer, Problem> {
+    visible(app, caller, id).await?;
     caller.provider_only()?;
-    let mut tx = caller.change(&app).await?;
+    let mut tx = caller.change(app).await?;
     let consumer = tx.resume_consumer(id).await?;
     app.commit(tx).await?;
-    Ok(answer::json(StatusCode::OK, &ConsumerBody::from(consumer)))
+    Ok(consumer)
 }
 
 /// Documentation of [`resume`].

@@ -138,7 +138,13 @@ pub(crate) async fn offers(app: &App, caller: &Caller) -> Result<Vec<Offer>, Pro
             plans,
         });
     }
-    let title = |offer: &Offer| offer.product.title.clone().unwrap_or_else(|| offer.product.name.clone());
+    let title = |offer: &Offer| {
+        offer
+            .product
+            .title
+            .clone()
+            .unwrap_or_else(|| offer.product.name.clone())
+    };
     offers.sort_by_key(|offer| title(offer).to_lowercase());
     Ok(offers)
 }

@@ -92,46 +92,57 @@ impl UserBody {
 
 /// `POST /users`
 pub(crate) async fn invite(State(app): State<App>, caller: Caller, Body(wanted): Body<InviteUser>) -> Answer {
-    let mut faults = Vec::new();
-    answer::check_email(&mut faults, "/email", &wanted.email);
-    if wanted.roles.is_empty() {
-        faults.push(Fault::at("/roles", "name at least one role"));
-    }
-    answer::no_faults(faults)?;
-    let now = app.clock.now();
-    let mut tx = caller.change(&app).await?;
-    if tx.user_by_email(&wanted.email).await?.is_some() {
-        return Err(Problem::conflict(
-            "a person with this address exists: change their roles with PATCH /users/{id}",
-        ));
-    }
-    let roles = wanted
-        .roles
-        .iter()
-        .filter_map(|role| Some(serde_json::to_value(role).ok()?.as_str()?.to_owned()))
-        .collect();
-    let (new, secret) = invitations::new(now, &wanted.email, roles);
-    let person = NewUser {
-        id: UserId::new(now, App::seed()),
-        email: wanted.email,
-        name: wanted.name,
-        password_hash: None,
-        staff_roles: wanted.roles,
-    };
-    let user = tx.create_user(person).await?;
-    let invitation = tx.create_invitation(&new).await?;
-    app.commit(tx).await?;
-    invitations::mail(&app, &invitation, &secret, None).await?;
-    let shown = InvitationSecret {
-        id: new.id,
-        secret,
-        expires_at: new.expires_at,
-    };
+    let made = invited(&app, &caller, (&wanted.email, &wanted.name), wanted.roles).await?;
+    let (user, shown) = made;
     let id = user.id.to_string();
     Ok(answer::secret(
         &id,
         answer::json(StatusCode::CREATED, &UserBody::new(user, Some(shown))),
     ))
+}
+
+/// Invites a person (address, name) to staff and mails the link.
+pub(crate) async fn invited(
+    app: &App,
+    caller: &Caller,
+    (email, name): (&str, &str),
+    roles: Vec<StaffRole>,
+) -> Result<(User, InvitationSecret), Problem> {
+    let mut faults = Vec::new();
+    answer::check_email(&mut faults, "/email", email);
+    if roles.is_empty() {
+        faults.push(Fault::at("/roles", "name at least one role"));
+    }
+    answer::no_faults(faults)?;
+    let now = app.clock.now();
+    let mut tx = caller.change(app).await?;
+    if tx.user_by_email(email).await?.is_some() {
+        return Err(Problem::conflict(
+            "a person with this address exists: change their roles with PATCH /users/{id}",
+        ));
+    }
+    let words = roles
+        .iter()
+        .filter_map(|role| Some(serde_json::to_value(role).ok()?.as_str()?.to_owned()))
+        .collect();
+    let (new, secret) = invitations::new(now, email, words);
+    let person = NewUser {
+        id: UserId::new(now, App::seed()),
+        email: email.to_owned(),
+        name: name.to_owned(),
+        password_hash: None,
+        staff_roles: roles,
+    };
+    let user = tx.create_user(person).await?;
+    let invitation = tx.create_invitation(&new).await?;
+    app.commit(tx).await?;
+    invitations::mail(app, &invitation, &secret, None).await?;
+    let shown = InvitationSecret {
+        id: new.id,
+        secret,
+        expires_at: new.expires_at,
+    };
+    Ok((user, shown))
 }
 
 /// Documentation of [`invite`].

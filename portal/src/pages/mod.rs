@@ -1,5 +1,6 @@
 //! Pages. [`web`] is what they stand on; every other folder is a section of the portal.
 
+pub(crate) mod admin;
 pub(crate) mod api_docs;
 pub(crate) mod home;
 pub(crate) mod looks;
@@ -25,6 +26,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/", Access::Public, home::show),
         get("/api/docs", Access::Public, api_docs::show),
     ];
+    pages.extend(admin::table());
     pages.extend(looks::table());
     pages.extend(people::table());
     pages

@@ -3,8 +3,8 @@
 
 pub(crate) mod invitations;
 pub(crate) mod links;
-pub(crate) mod mails;
 pub(crate) mod login;
+pub(crate) mod mails;
 pub(crate) mod password;
 pub(crate) mod sessions;
 pub(crate) mod throttle;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test crate: its helpers unwrap as its tests do")]
 
+mod admin;
 mod browser;
 mod framework;
 mod roles;

@@ -30,6 +30,26 @@ const ROWS: &[Row] = &[
     ("GET", "/", "/", Shared),
     ("GET", "/api/docs", "/api/docs", Shared),
     ("POST", "/theme", "/theme", Shared),
+    // administration
+    ("GET", "/admin", "/admin", Shared),
+    ("GET", "/admin/consumers", "/admin/consumers?q=acme", Shared),
+    ("GET", "/admin/consumers/{id}", "/admin/consumers/CONSUMER", Shared),
+    ("GET", "/admin/consumers/{id}/suspend", "/admin/consumers/CONSUMER/suspend", Shared),
+    ("POST", "/admin/consumers/{id}/suspend", "/admin/consumers/CONSUMER/suspend", Shared),
+    ("POST", "/admin/consumers/{id}/resume", "/admin/consumers/CONSUMER/resume", Shared),
+    ("GET", "/admin/analytics", "/admin/analytics?by=operation&consumer=CONSUMER", Shared),
+    ("GET", "/admin/analytics.csv", "/admin/analytics.csv", Shared),
+    ("GET", "/admin/gateways", "/admin/gateways", Shared),
+    ("GET", "/admin/users", "/admin/users", Shared),
+    ("POST", "/admin/users", "/admin/users", Shared),
+    ("GET", "/admin/users/{id}", "/admin/users/usr_0", Shared),
+    ("POST", "/admin/users/{id}/roles", "/admin/users/usr_0/roles", Shared),
+    ("POST", "/admin/users/{id}/disable", "/admin/users/usr_0/disable", Shared),
+    ("GET", "/admin/audit", "/admin/audit?verify=1", Shared),
+    ("GET", "/admin/audit.csv", "/admin/audit.csv", Shared),
+    ("GET", "/admin/settings", "/admin/settings", Shared),
+    ("POST", "/admin/settings", "/admin/settings", Shared),
+    ("POST", "/admin/settings/mail", "/admin/settings/mail", Shared),
 ];
 
 struct Cast {
