@@ -16,8 +16,8 @@ use crate::schema::variants;
 
 /// Values in one example, beyond which optional fields are left out.
 const ROOM: usize = 120;
-/// Values that may be made while looking for one that is finite.
-const PATIENCE: usize = 4_000;
+/// Values that may be made for all variants together while looking for finite ones.
+const PATIENCE: usize = 1_500;
 /// Levels at which optional fields are still made.
 const OPTIONAL_LEVELS: usize = 4;
 const DEEPEST: usize = 24;
@@ -65,7 +65,6 @@ impl<'r> Generator<'r> {
         let mut values = Vec::new();
         for (at, option) in choices.iter().flat_map(|choice| &choice.options).take(most).enumerate() {
             self.room.set(ROOM);
-            self.patience.set(PATIENCE);
             let value = self.make(schema, &mut Vec::new(), 0, Some(at));
             values.extend(value.map(|value| (option.name.clone(), value)));
         }

@@ -186,11 +186,14 @@ impl SearchIndex {
         if asked.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        let strict = self.run(self.query(asked, Occur::Must), keys, limit)?;
-        if !strict.is_empty() {
-            return Ok(strict);
+        // Typos are only looked for where nothing is spelled so: they cost time and find too much.
+        for (occur, typos) in [(Occur::Must, false), (Occur::Must, true), (Occur::Should, true)] {
+            let found = self.run(self.query(asked, occur, typos), keys, limit)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
         }
-        self.run(self.query(asked, Occur::Should), keys, limit)
+        Ok(Vec::new())
     }
 
     fn run(&self, query: BooleanQuery, keys: &[bool], limit: usize) -> Result<Vec<usize>, Broken> {
@@ -221,7 +224,7 @@ impl SearchIndex {
     }
 
     /// Each word in any field: as it is, as a beginning, or with typos.
-    fn query(&self, asked: &[String], occur: Occur) -> BooleanQuery {
+    fn query(&self, asked: &[String], occur: Occur, with_typos: bool) -> BooleanQuery {
         let fields = [
             (self.fields.title, 6.0),
             (self.fields.path, 4.0),
@@ -232,6 +235,7 @@ impl SearchIndex {
         for word in asked {
             let letters = word.chars().count();
             let typos = match letters {
+                _ if !with_typos => 0,
                 0..=3 => 0,
                 4..=5 => 1,
                 _ => 2,

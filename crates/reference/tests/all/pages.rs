@@ -1,14 +1,10 @@
 //! Every document of a corpus of real descriptions as a reference.
-#![expect(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
-
-mod support;
-
 use std::collections::HashSet;
 use std::time::Instant;
 
+use crate::support::{corpus, index, load};
 use reference::operation::MediaView;
 use reference::{Limits, Node, OperationView, Reference};
-use support::{corpus, index, load};
 
 /// What a page must hold to.
 struct Page<'a> {
