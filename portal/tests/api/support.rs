@@ -1,5 +1,6 @@
 //! A portal to test and a client that hides nothing.
 
+#[path = "support/rules.rs"]
 pub(crate) mod rules;
 
 use std::net::SocketAddr;
