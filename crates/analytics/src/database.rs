@@ -91,3 +91,26 @@ async fn migrate(writer: &SqlitePool) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_the_first_layout_learns_where_its_batches_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("analytics.db");
+        let old = SqlitePool::connect_with(options(&path)).await.unwrap();
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&old).await.unwrap();
+        let rows =
+            "INSERT INTO batch VALUES (1, 'a', 0), (2, 'a', 40), (2, 'b', 0), (3, 'a', 90); PRAGMA user_version = 1";
+        sqlx::raw_sql(rows).execute(&old).await.unwrap();
+        old.close().await;
+        let analytics = Embedded::open(&path).await.unwrap();
+        let ends: Vec<Option<i64>> = sqlx::query_scalar("SELECT next_seq FROM batch ORDER BY producer, first_seq")
+            .fetch_all(&analytics.readers)
+            .await
+            .unwrap();
+        assert_eq!(ends, [Some(40), Some(90), None, None]);
+    }
+}

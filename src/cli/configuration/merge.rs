@@ -159,7 +159,11 @@ impl Merged {
 
     fn origin(&self, pointer: &str) -> Option<Origin> {
         let mut segments = pointer::segments(pointer);
-        let (first, second) = (segments.next()?, segments.next()?);
+        let first = segments.next()?;
+        // A list may stand in many files: what is said of it as a whole is said where its first entry stands.
+        let Some(second) = segments.next() else {
+            return self.items.get(&*first)?.first().cloned();
+        };
         let known = if first == SETTINGS {
             self.setting_origins.get(&*second)
         } else {
