@@ -218,7 +218,7 @@ impl<'r> Comparer<'r> {
                             Writing::of(old_value, parameter.location).schema,
                             Writing::of(value, parameter.location).schema,
                         );
-                        self.schemas.compare(schemas.0, schemas.1, Way::In, &what, details);
+                        self.schemas.compare(schemas, Way::In, &what, details);
                     }
                 }
             }
@@ -248,12 +248,12 @@ impl<'r> Comparer<'r> {
                 if new.required && !old.required {
                     details.push(breaking("the body is required now".to_owned()));
                 }
-                self.media(&old.media, &new.media, Way::In, "the body", details);
+                self.media((&old.media, &new.media), Way::In, "the body", details);
             }
         }
     }
 
-    fn media(&mut self, old: &[Media<'r>], new: &[Media<'r>], way: Way, what: &str, details: &mut Vec<Detail>) {
+    fn media(&mut self, (old, new): (&[Media<'r>], &[Media<'r>]), way: Way, what: &str, details: &mut Vec<Detail>) {
         for earlier in old {
             let Some(later) = new.iter().find(|media| media.media_type == earlier.media_type) else {
                 details.push(breaking(format!(
@@ -263,7 +263,9 @@ impl<'r> Comparer<'r> {
                 continue;
             };
             match (&earlier.schema, &later.schema) {
-                (Some(Schema::Own(old)), Some(Schema::Own(new))) => self.schemas.compare(old, new, way, what, details),
+                (Some(Schema::Own(old)), Some(Schema::Own(new))) => {
+                    self.schemas.compare((old, new), way, what, details);
+                }
                 (Some(Schema::Fields(old)), Some(Schema::Fields(new))) => fields(old, new, what, details),
                 _ => {}
             }
@@ -294,7 +296,7 @@ impl<'r> Comparer<'r> {
                 media::response(self.old, old, before),
                 media::response(self.new, new, after),
             );
-            self.media(&media.0, &media.1, Way::Out, &what, details);
+            self.media((&media.0, &media.1), Way::Out, &what, details);
         }
         for status in list(new).into_iter().flatten().map(|(status, _)| status).take(100) {
             if list(old).is_none_or(|responses| !responses.contains_key(status)) {
@@ -333,7 +335,7 @@ fn fields(old: &[(&str, &Value, bool)], new: &[(&str, &Value, bool)], what: &str
             None if *required => details.push(breaking(format!("{what} needs the new field {}", clip(name, 80)))),
             None => details.push(note(format!("{what} has the new field {}", clip(name, 80)))),
             Some((_, _, false)) if *required => {
-                details.push(breaking(format!("{what} needs the field {} now", clip(name, 80))))
+                details.push(breaking(format!("{what} needs the field {} now", clip(name, 80))));
             }
             Some(_) => {}
         }

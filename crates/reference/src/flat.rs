@@ -50,6 +50,12 @@ pub(crate) enum Circles {
     Skip,
 }
 
+struct Walk<'r, 'o> {
+    reference: &'r Reference,
+    open: &'o [*const Value],
+    circles: Circles,
+}
+
 impl<'r> Flat<'r> {
     pub(crate) fn new(reference: &'r Reference, schema: &'r Value, open: &[*const Value], circles: Circles) -> Self {
         let mut flat = Self {
@@ -59,18 +65,21 @@ impl<'r> Flat<'r> {
         if flat.component.is_some() {
             flat.targets.push(std::ptr::from_ref(schema));
         }
-        flat.add(reference, schema, open, circles, 0);
+        let walk = Walk {
+            reference,
+            open,
+            circles,
+        };
+        flat.add(&walk, schema, 0);
         flat
     }
 
-    fn add(
-        &mut self,
-        reference: &'r Reference,
-        schema: &'r Value,
-        open: &[*const Value],
-        circles: Circles,
-        depth: usize,
-    ) {
+    fn add(&mut self, walk: &Walk<'r, '_>, schema: &'r Value, depth: usize) {
+        let Walk {
+            reference,
+            open,
+            circles,
+        } = *walk;
         let mut own: Vec<&'r Map<String, Value>> = Vec::new();
         let mut value = schema;
         for _ in 0..MOST_STEPS {
@@ -116,7 +125,7 @@ impl<'r> Flat<'r> {
         self.parts.extend(own.iter());
         for member in own.iter().filter_map(|map| map.get("allOf")?.as_array()).flatten() {
             if depth < DEEPEST && self.parts.len() < MOST_PARTS {
-                self.add(reference, member, open, circles, depth + 1);
+                self.add(walk, member, depth + 1);
             }
         }
         self.shown.extend(own);

@@ -123,6 +123,7 @@ pub enum Style {
 
 /// A parameter.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the document on its own")]
 pub struct ParameterView {
     /// Name.
     pub name: String,

@@ -172,7 +172,7 @@ impl Reference {
     }
 
     fn name_entries(&mut self) {
-        let named = |entry: &Entry| {
+        let said = |entry: &Entry| {
             let whole = format!("{} {} {}", entry.method, entry.path, entry.pointer);
             let plain = match entry.kind {
                 Kind::Operation => slug::operation(&entry.method, &entry.path),
@@ -184,7 +184,7 @@ impl Reference {
             (&mut self.entries, &mut self.slugs),
             (&mut self.webhooks, &mut self.webhook_slugs),
         ] {
-            let items: Vec<_> = entries.iter().map(named).collect();
+            let items: Vec<_> = entries.iter().map(said).collect();
             let (names, given) = Names::assign(&items);
             *slugs = names;
             for (entry, slug) in entries.iter_mut().zip(given) {

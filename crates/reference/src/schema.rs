@@ -75,6 +75,7 @@ impl Stop {
 
 /// A schema, or a field with its schema. A list of objects has the fields of its items.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the document on its own")]
 pub struct Node {
     /// What it is to the node above.
     pub key: Key,

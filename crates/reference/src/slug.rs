@@ -102,7 +102,7 @@ pub(crate) fn operation(method: &str, path: &str) -> String {
 pub(crate) fn schema(name: &str) -> String {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     // A name that ends like the Markdown twin of a page would be mistaken for one.
-    if name.bytes().all(safe) && !name.ends_with(".md") {
+    if name.bytes().all(safe) && !name.to_ascii_lowercase().ends_with(".md") {
         name.to_owned()
     } else {
         plain(name)

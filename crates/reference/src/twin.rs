@@ -74,7 +74,7 @@ impl Reference {
         let own = lookup(&self.document, &entry.pointer).and_then(|operation| operation.get("description"));
         paragraph(&mut out, own.and_then(Value::as_str).unwrap_or_default());
         let writer = Writer { base };
-        writer.auth(&view, &mut out);
+        Writer::auth(&view, &mut out);
         for (location, heading) in PARTS {
             let mut parameters = view.parameters_in(location).peekable();
             if parameters.peek().is_some() {
@@ -135,7 +135,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn auth(&self, view: &OperationView, out: &mut String) {
+    fn auth(view: &OperationView, out: &mut String) {
         if view.auth.is_empty() {
             return;
         }

@@ -18,6 +18,13 @@ pub(super) enum Way {
     Out,
 }
 
+/// How far a comparison has come.
+#[derive(Clone, Copy)]
+struct Walk {
+    way: Way,
+    depth: usize,
+}
+
 /// A finding about a place in a schema: the place, whether it breaks callers, and the words around the place.
 #[derive(Clone)]
 struct Finding {
@@ -51,8 +58,8 @@ impl<'r> Schemas<'r> {
         }
     }
 
-    pub(super) fn compare(&mut self, old: &'r Value, new: &'r Value, way: Way, what: &str, details: &mut Vec<Detail>) {
-        for finding in self.pair(old, new, way, 0).iter() {
+    pub(super) fn compare(&mut self, pair: (&'r Value, &'r Value), way: Way, what: &str, details: &mut Vec<Detail>) {
+        for finding in self.pair(pair, Walk { way, depth: 0 }).iter() {
             let place = if finding.path.is_empty() {
                 String::new()
             } else {
@@ -67,8 +74,8 @@ impl<'r> Schemas<'r> {
         }
     }
 
-    fn pair(&mut self, old: &'r Value, new: &'r Value, way: Way, depth: usize) -> Rc<Vec<Finding>> {
-        if depth > DEEPEST || self.steps == 0 {
+    fn pair(&mut self, (old, new): (&'r Value, &'r Value), walk: Walk) -> Rc<Vec<Finding>> {
+        if walk.depth > DEEPEST || self.steps == 0 {
             return Rc::default();
         }
         self.steps -= 1;
@@ -76,31 +83,27 @@ impl<'r> Schemas<'r> {
         let after = Flat::new(self.new, new, &[], Circles::Stop);
         // Shared schemas are one pair wherever they are used.
         let address = |flat: &Flat<'r>, own: &'r Value| flat.targets.last().copied().unwrap_or(std::ptr::from_ref(own));
-        let key = (address(&before, old), address(&after, new), way);
+        let key = (address(&before, old), address(&after, new), walk.way);
         if let Some(known) = self.known.get(&key) {
             return Rc::clone(known);
         }
         self.known.insert(key, Rc::default());
         let mut findings = Vec::new();
-        self.words(&before, &after, way, &mut findings);
-        self.fields(&before, &after, way, depth, &mut findings);
-        self.choices(&before, &after, way, depth, &mut findings);
+        words(&before, &after, walk.way, &mut findings);
+        self.fields((&before, &after), walk, &mut findings);
+        self.choices((&before, &after), walk, &mut findings);
         findings.truncate(MOST);
         let findings = Rc::new(findings);
         self.known.insert(key, Rc::clone(&findings));
         findings
     }
 
-    fn below(
-        &mut self,
-        name: &str,
-        old: &'r Value,
-        new: &'r Value,
-        way: Way,
-        depth: usize,
-        findings: &mut Vec<Finding>,
-    ) {
-        for finding in self.pair(old, new, way, depth + 1).iter() {
+    fn below(&mut self, name: &str, pair: (&'r Value, &'r Value), walk: Walk, findings: &mut Vec<Finding>) {
+        let deeper = Walk {
+            depth: walk.depth + 1,
+            ..walk
+        };
+        for finding in self.pair(pair, deeper).iter() {
             if findings.len() >= MOST {
                 return;
             }
@@ -116,55 +119,8 @@ impl<'r> Schemas<'r> {
         }
     }
 
-    fn words(&self, old: &Flat<'r>, new: &Flat<'r>, way: Way, findings: &mut Vec<Finding>) {
-        let mut put = |is_breaking: bool, text: String| {
-            findings.push(Finding {
-                path: String::new(),
-                is_breaking,
-                text,
-            });
-        };
-        let set = |flat: &Flat<'r>| -> BTreeSet<&'r str> { flat.types().0.into_iter().collect() };
-        let (before, after) = (set(old), set(new));
-        if !before.is_empty() && before != after {
-            // More types are no trouble for those who send, fewer none for those who read.
-            let safe = match way {
-                Way::In => after.is_superset(&before) || after.is_empty(),
-                Way::Out => after.is_subset(&before) && !after.is_empty(),
-            };
-            let list = |types: &BTreeSet<&str>| {
-                if types.is_empty() {
-                    "any".to_owned()
-                } else {
-                    types.iter().map(|name| clip(name, 40)).collect::<Vec<_>>().join(" or ")
-                }
-            };
-            put(!safe, format!("was {} and is {}", list(&before), list(&after)));
-        }
-        let (null_before, null_after) = (old.types().1, new.types().1);
-        if null_before != null_after && !before.is_empty() {
-            let trouble = (way == Way::Out) == null_after;
-            put(
-                trouble,
-                if null_after {
-                    "may be null now".to_owned()
-                } else {
-                    "may not be null any more".to_owned()
-                },
-            );
-        }
-        if old.text("format") != new.text("format") {
-            let word = |flat: &Flat<'r>| {
-                flat.text("format")
-                    .map_or_else(|| "none".to_owned(), |text| clip(text, 40))
-            };
-            put(false, format!("had the format {} and has {}", word(old), word(new)));
-        }
-        values(old, new, way, &mut put);
-        bounds(old, new, way, &mut put);
-    }
-
-    fn fields(&mut self, old: &Flat<'r>, new: &Flat<'r>, way: Way, depth: usize, findings: &mut Vec<Finding>) {
+    fn fields(&mut self, (old, new): (&Flat<'r>, &Flat<'r>), walk: Walk, findings: &mut Vec<Finding>) {
+        let way = walk.way;
         let (before, after) = (old.properties(), new.properties());
         let (needed_before, needed_after) = (old.required(), new.required());
         let put = |findings: &mut Vec<Finding>, is_breaking: bool, text: String| {
@@ -204,19 +160,20 @@ impl<'r> Schemas<'r> {
                 (false, true, Way::Out) => put(findings, false, format!("always has the field {} now", clip(name, 80))),
                 _ => {}
             }
-            self.below(name, earlier, schema, way, depth, findings);
+            self.below(name, (earlier, schema), walk, findings);
         }
         for (word, name) in [("items", "items"), ("additionalProperties", "other fields")] {
             if let (Some(old), Some(new)) = (old.get(word), new.get(word))
                 && old.is_object()
                 && new.is_object()
             {
-                self.below(name, old, new, way, depth, findings);
+                self.below(name, (old, new), walk, findings);
             }
         }
     }
 
-    fn choices(&mut self, old: &Flat<'r>, new: &Flat<'r>, way: Way, depth: usize, findings: &mut Vec<Finding>) {
+    fn choices(&mut self, (old, new): (&Flat<'r>, &Flat<'r>), walk: Walk, findings: &mut Vec<Finding>) {
+        let way = walk.way;
         let (before, _) = variants::of(self.old, old);
         let (after, _) = variants::of(self.new, new);
         let before: Vec<_> = before.into_iter().flat_map(|choice| choice.options).take(64).collect();
@@ -224,8 +181,7 @@ impl<'r> Schemas<'r> {
         for option in &before {
             match after.iter().find(|one| one.name == option.name) {
                 Some(same) => {
-                    let (old, new) = (option.schema, same.schema);
-                    self.below(&option.name, old, new, way, depth, findings);
+                    self.below(&option.name, (option.schema, same.schema), walk, findings);
                 }
                 None => findings.push(Finding {
                     path: String::new(),
@@ -247,30 +203,78 @@ impl<'r> Schemas<'r> {
     }
 }
 
+fn words<'r>(old: &Flat<'r>, new: &Flat<'r>, way: Way, findings: &mut Vec<Finding>) {
+    let mut put = |is_breaking: bool, text: String| {
+        findings.push(Finding {
+            path: String::new(),
+            is_breaking,
+            text,
+        });
+    };
+    let set = |flat: &Flat<'r>| -> BTreeSet<&'r str> { flat.types().0.into_iter().collect() };
+    let (before, after) = (set(old), set(new));
+    if !before.is_empty() && before != after {
+        // More types are no trouble for those who send, fewer none for those who read.
+        let safe = match way {
+            Way::In => after.is_superset(&before) || after.is_empty(),
+            Way::Out => after.is_subset(&before) && !after.is_empty(),
+        };
+        let list = |types: &BTreeSet<&str>| {
+            if types.is_empty() {
+                "any".to_owned()
+            } else {
+                types.iter().map(|name| clip(name, 40)).collect::<Vec<_>>().join(" or ")
+            }
+        };
+        put(!safe, format!("was {} and is {}", list(&before), list(&after)));
+    }
+    let (null_before, null_after) = (old.types().1, new.types().1);
+    if null_before != null_after && !before.is_empty() {
+        let trouble = (way == Way::Out) == null_after;
+        put(
+            trouble,
+            if null_after {
+                "may be null now".to_owned()
+            } else {
+                "may not be null any more".to_owned()
+            },
+        );
+    }
+    if old.text("format") != new.text("format") {
+        let word = |flat: &Flat<'r>| {
+            flat.text("format")
+                .map_or_else(|| "none".to_owned(), |text| clip(text, 40))
+        };
+        put(false, format!("had the format {} and has {}", word(old), word(new)));
+    }
+    values(old, new, way, &mut put);
+    bounds(old, new, way, &mut put);
+}
+
 fn values(old: &Flat<'_>, new: &Flat<'_>, way: Way, put: &mut impl FnMut(bool, String)) {
     let list = |flat: &Flat<'_>| -> Option<BTreeSet<String>> {
         let values = flat.get("enum").and_then(Value::as_array)?;
         Some(values.iter().take(5_000).map(text_of).collect())
     };
-    let shown = |values: Vec<&String>| {
+    let words = |values: Vec<&String>| {
         let some: Vec<String> = values.iter().take(5).map(|value| clip(value, 60)).collect();
         let more = if values.len() > 5 { ", …" } else { "" };
         format!("{}{more}", some.join(", "))
     };
     match (list(old), list(new)) {
         (Some(before), Some(after)) => {
-            let lost: Vec<_> = before.difference(&after).collect();
+            let missing: Vec<_> = before.difference(&after).collect();
             let gained: Vec<_> = after.difference(&before).collect();
-            if !lost.is_empty() {
-                put(way == Way::In, format!("no longer allows {}", shown(lost)));
+            if !missing.is_empty() {
+                put(way == Way::In, format!("no longer allows {}", words(missing)));
             }
             if !gained.is_empty() {
-                put(false, format!("allows {} too", shown(gained)));
+                put(false, format!("allows {} too", words(gained)));
             }
         }
         (None, Some(after)) => put(
             way == Way::In,
-            format!("only allows {} now", shown(after.iter().collect())),
+            format!("only allows {} now", words(after.iter().collect())),
         ),
         (Some(_), None) => put(way == Way::Out, "allows any value now".to_owned()),
         (None, None) => {}

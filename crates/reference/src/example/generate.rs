@@ -5,6 +5,7 @@
 //! next optional field, list or alternative.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use serde_json::{Map, Number, Value, json};
 
@@ -198,7 +199,7 @@ impl<'r> Generator<'r> {
             map.insert((*name).to_owned(), value?);
         }
         self.others(flat, open, depth, &mut map);
-        self.trim(flat, &required, &mut map);
+        trim(flat, &required, &mut map);
         Some(Value::Object(map))
     }
 
@@ -208,11 +209,7 @@ impl<'r> Generator<'r> {
         let least = usize::try_from(number("minProperties")).unwrap_or(0).min(20);
         let schema = flat.get("additionalProperties").filter(|schema| schema.is_object());
         let closed = flat.get("additionalProperties") == Some(&Value::Bool(false));
-        let wanted = if map.is_empty() && schema.is_some() && depth < OPTIONAL_LEVELS {
-            1
-        } else {
-            0
-        };
+        let wanted = usize::from(map.is_empty() && schema.is_some() && depth < OPTIONAL_LEVELS);
         let mut at = 0;
         while map.len() < least.max(wanted) && at < 20 && !closed {
             at += 1;
@@ -223,27 +220,6 @@ impl<'r> Generator<'r> {
             );
             let Some(value) = value else { return };
             map.insert(name, value);
-        }
-    }
-
-    /// Takes optional fields away where there are too many.
-    fn trim(&self, flat: &Flat<'r>, required: &std::collections::HashSet<&'r str>, map: &mut Map<String, Value>) {
-        let Some(most) = flat
-            .get("maxProperties")
-            .and_then(Value::as_u64)
-            .and_then(|most| usize::try_from(most).ok())
-        else {
-            return;
-        };
-        let extra: Vec<String> = map
-            .keys()
-            .filter(|name| !required.contains(name.as_str()))
-            .cloned()
-            .collect();
-        for name in extra.into_iter().rev() {
-            if map.len() > most {
-                map.shift_remove(&name);
-            }
         }
     }
 
@@ -298,6 +274,27 @@ impl<'r> Generator<'r> {
             }
         }
         (items.len() >= least).then_some(Value::Array(items))
+    }
+}
+
+/// Takes optional fields away where there are too many.
+fn trim(flat: &Flat<'_>, required: &HashSet<&str>, map: &mut Map<String, Value>) {
+    let Some(most) = flat
+        .get("maxProperties")
+        .and_then(Value::as_u64)
+        .and_then(|most| usize::try_from(most).ok())
+    else {
+        return;
+    };
+    let extra: Vec<String> = map
+        .keys()
+        .filter(|name| !required.contains(name.as_str()))
+        .cloned()
+        .collect();
+    for name in extra.into_iter().rev() {
+        if map.len() > most {
+            map.shift_remove(&name);
+        }
     }
 }
 
@@ -382,6 +379,10 @@ fn text(flat: &Flat<'_>) -> Option<Value> {
 }
 
 /// A number within its bounds, whole if it must be.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "bounds of examples are no quantities that anyone is billed for"
+)]
 fn number(flat: &Flat<'_>, whole: bool) -> Option<Value> {
     let bound = |word: &str| flat.get(word).and_then(Value::as_f64).filter(|bound| bound.is_finite());
     let step = bound("multipleOf").filter(|step| *step > 0.0);
@@ -406,7 +407,7 @@ fn number(flat: &Flat<'_>, whole: bool) -> Option<Value> {
         .into_iter()
         .filter(|value| !whole || value.fract() == 0.0)
         .filter(|value| multiple(*value));
-    found.map(|value| written(value)).find(|value| fits(value, flat))
+    found.map(written).find(|value| fits(value, flat))
 }
 
 /// A number as JSON, without a fraction where it has none.

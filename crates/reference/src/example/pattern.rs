@@ -110,17 +110,15 @@ impl Parser {
                 _ => {
                     let piece = self.piece(depth)?;
                     let (least, most) = self.quantifier()?;
-                    if let Some(piece) = piece {
-                        all.last_mut()?.push((piece, least, most));
-                    }
+                    all.last_mut()?.push((piece, least, most));
                 }
             }
         }
         Some(all)
     }
 
-    fn piece(&mut self, depth: usize) -> Option<Option<Piece>> {
-        Some(Some(match self.next()? {
+    fn piece(&mut self, depth: usize) -> Option<Piece> {
+        Some(match self.next()? {
             '(' => {
                 if self.eat('?') && !self.eat(':') {
                     // A name, or something that looks around.
@@ -138,13 +136,13 @@ impl Parser {
             '[' => Piece::Any(self.class()?),
             '.' => Piece::Any(vec!['a']),
             '\\' => match self.next()? {
-                'b' => return Some(None),
+                'b' => Piece::Group(vec![Vec::new()]),
                 'B' | '1'..='9' | 'k' => return None,
                 escaped => Piece::Any(self.escaped(escaped)?),
             },
             '*' | '+' | '?' | ')' => return None,
             plain => Piece::Any(vec![plain]),
-        }))
+        })
     }
 
     fn quantifier(&mut self) -> Option<(usize, usize)> {

@@ -75,7 +75,7 @@ impl Reference {
             key: entry.key.clone(),
             deprecated: entry.deprecated,
             prose: self.prose(prose, Place::Page(2)),
-            prose_text: self.description_text(operation),
+            prose_text: Self::description_text(operation),
             tags: entry
                 .tags
                 .iter()
@@ -98,7 +98,7 @@ impl Reference {
     }
 
     /// What an operation says about itself, without markup and not longer than search engines show.
-    pub(crate) fn description_text(&self, operation: &Value) -> String {
+    fn description_text(operation: &Value) -> String {
         let text = operation.get("description").or_else(|| operation.get("summary"));
         let text = text.and_then(Value::as_str).unwrap_or_default();
         let short = prose::plain_text(&clip(text, 2_000));
@@ -193,11 +193,9 @@ impl Reference {
             for (expression, _) in expressions.as_object().into_iter().flatten().take(MOST_CALLBACKS) {
                 let at = pointer::join(&at, expression);
                 let (operations, _) = openapi::read_item(&self.document, expression, &at);
-                for found in operations {
-                    if views.len() < MOST_CALLBACKS {
-                        views.extend(self.callback_view(trees, name, expression, &found));
-                    }
-                }
+                let room = MOST_CALLBACKS.saturating_sub(views.len());
+                let found = operations.iter().take(room);
+                views.extend(found.filter_map(|found| self.callback_view(trees, name, expression, found)));
             }
         }
         views

@@ -22,6 +22,7 @@ pub(crate) struct Body<'r> {
 
 /// One media type of a body.
 pub(crate) struct Media<'r> {
+    #[expect(clippy::struct_field_names, reason = "`type` is a word of the language")]
     pub(crate) media_type: String,
     pub(crate) schema: Option<Schema<'r>>,
     pub(crate) is_stream: bool,

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::{HeaderView, ParameterView, Style};
 use crate::entry::Entry;
 use crate::example;
-use crate::html::Html;
 use crate::prose::Place;
 use crate::reference::Reference;
 use crate::schema::{Key, Trees};
@@ -140,15 +139,15 @@ pub(super) fn views<'r>(trees: &mut Trees<'r>, entry: &'r Entry, share: usize) -
         .filter(|(parameter, _)| shown(parameter.location))
         .collect();
     let mut views = Vec::with_capacity(parameters.len());
-    let mut waiting = parameters.len() + share;
+    let mut left = parameters.len() + share;
     for (parameter, value) in parameters {
         let writing = Writing::of(value.unwrap_or(&ANY), parameter.location);
-        waiting = waiting.saturating_sub(1);
+        left = left.saturating_sub(1);
         let word = match parameter.location {
             Location::QueryString => "query",
             other => other.as_str(),
         };
-        let mut node = trees.tree(writing.schema, &format!("{word}-{}", parameter.name), waiting);
+        let mut node = trees.tree(writing.schema, &format!("{word}-{}", parameter.name), left);
         let own = value.and_then(|value| value.get("description"));
         let own = reference.prose(own, Place::Field);
         let inner = std::mem::take(&mut node.prose);
@@ -185,7 +184,7 @@ pub(super) fn headers<'r>(trees: &mut Trees<'r>, map: Option<&'r Value>, share: 
         };
         let writing = Writing::of(header, Location::Header);
         let mut node = trees.tree(writing.schema, &format!("header-{name}"), share);
-        let inner = std::mem::replace(&mut node.prose, Html::default());
+        let inner = std::mem::take(&mut node.prose);
         let own = reference.prose(header.get("description"), Place::Field);
         node.key = Key::Field(name.clone());
         views.push(HeaderView {

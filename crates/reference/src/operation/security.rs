@@ -66,7 +66,7 @@ pub enum SchemeKind {
         /// Ways to get a token.
         flows: Vec<Flow>,
     },
-    /// OpenID Connect.
+    /// `OpenID` Connect.
     OpenIdConnect {
         /// Where its configuration is.
         url: Option<ExternalLink>,

@@ -204,7 +204,7 @@ impl Reference {
             .trim()
             .to_ascii_lowercase();
         match (short.as_str(), value) {
-            ("application/x-www-form-urlencoded", Value::Object(map)) => Body::Form(self.form(&map, media)),
+            ("application/x-www-form-urlencoded", Value::Object(map)) => Body::Form(form(&map, media)),
             (name, Value::Object(map)) if name.starts_with("multipart/") => Body::Multipart(self.parts(&map, media)),
             (name, _) if !is_textual(name) => Body::File {
                 content_type,
@@ -220,34 +220,6 @@ impl Reference {
             (name, value) if is_json(name) => Body::Json { content_type, value },
             (_, value) => raw(content_type, plain(&value)),
         }
-    }
-
-    fn form(&self, map: &Map<String, Value>, media: &Media<'_>) -> Vec<(String, String)> {
-        let encoding = |name: &str| media.holder.and_then(|holder| holder.get("encoding")?.get(name));
-        let style = |name: &str| encoding(name)?.get("style")?.as_str().and_then(Style::named);
-        let deep_somewhere = map.keys().any(|name| style(name) == Some(Style::DeepObject));
-        let mut fields = Vec::new();
-        for (name, value) in map {
-            let explode = encoding(name)
-                .and_then(|one| one.get("explode"))
-                .and_then(Value::as_bool);
-            let nested = value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
-            match style(name) {
-                Some(Style::DeepObject) => deep(name, value, 0, &mut fields),
-                None if nested && deep_somewhere => deep(name, value, 0, &mut fields),
-                None if value.is_object() => fields.push((name.clone(), value.to_string())),
-                style => {
-                    let style = style.unwrap_or(Style::Form);
-                    let how = How {
-                        style,
-                        explode: explode.unwrap_or(style == Style::Form),
-                        allow_reserved: false,
-                    };
-                    fields.extend(pairs(name, value, how).into_iter().map(|pair| (pair.name, pair.value)));
-                }
-            }
-        }
-        fields
     }
 
     fn parts(&self, map: &Map<String, Value>, media: &Media<'_>) -> Vec<Part> {
@@ -302,6 +274,35 @@ impl Reference {
         let octets = flat.text("contentMediaType").is_some_and(|name| !is_textual(name));
         flat.text("format") == Some("binary") || octets && flat.text("contentEncoding").is_none()
     }
+}
+
+/// Fields of a form, by their encodings.
+fn form(map: &Map<String, Value>, media: &Media<'_>) -> Vec<(String, String)> {
+    let encoding = |name: &str| media.holder.and_then(|holder| holder.get("encoding")?.get(name));
+    let style = |name: &str| encoding(name)?.get("style")?.as_str().and_then(Style::named);
+    let deep_somewhere = map.keys().any(|name| style(name) == Some(Style::DeepObject));
+    let mut fields = Vec::new();
+    for (name, value) in map {
+        let explode = encoding(name)
+            .and_then(|one| one.get("explode"))
+            .and_then(Value::as_bool);
+        let nested = value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
+        match style(name) {
+            Some(Style::DeepObject) => deep(name, value, 0, &mut fields),
+            None if nested && deep_somewhere => deep(name, value, 0, &mut fields),
+            None if value.is_object() => fields.push((name.clone(), value.to_string())),
+            style => {
+                let style = style.unwrap_or(Style::Form);
+                let how = How {
+                    style,
+                    explode: explode.unwrap_or(style == Style::Form),
+                    allow_reserved: false,
+                };
+                fields.extend(pairs(name, value, how).into_iter().map(|pair| (pair.name, pair.value)));
+            }
+        }
+    }
+    fields
 }
 
 impl Filled<'_> {

@@ -38,7 +38,9 @@ pub(super) fn go(request: &Request) -> String {
             imports.extend(["bytes", "mime/multipart"]);
             imports.extend(go_imports(parts));
             steps.push_str("\tbody := &bytes.Buffer{}\n\tform := multipart.NewWriter(body)\n");
-            parts.iter().for_each(|part| steps.push_str(&go_part(part)));
+            for part in parts {
+                steps.push_str(&go_part(part));
+            }
             steps.push_str("\tform.Close()\n");
             content_type.push_str("\treq.Header.Set(\"Content-Type\", form.FormDataContentType())\n");
             "body"

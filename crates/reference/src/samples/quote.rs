@@ -97,7 +97,7 @@ fn double(text: &str, control: fn(char) -> String) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             other if other.is_control() || matches!(other, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                out.push_str(&control(other))
+                out.push_str(&control(other));
             }
             other => out.push(other),
         }

@@ -66,7 +66,7 @@ impl<'r> Trees<'r> {
             circles: Circles::Stop,
             required: false,
         };
-        let (node, used) = self.node(schema, spot, allowance.max(1));
+        let (node, used) = self.node(schema, &spot, allowance.max(1));
         self.left = self.left.saturating_sub(used);
         node
     }
@@ -111,9 +111,9 @@ impl<'r> Trees<'r> {
         anchor
     }
 
-    fn node(&mut self, schema: &'r Value, spot: Spot, allowance: usize) -> (Node, usize) {
+    fn node(&mut self, schema: &'r Value, spot: &Spot, allowance: usize) -> (Node, usize) {
         let mut flat = Flat::new(self.reference, schema, &self.open, spot.circles);
-        let outer = self.facts(&flat, &spot);
+        let outer = self.facts(&flat, spot);
         let (mut node, mut levels) = (outer, flat.targets.len());
         self.open.append(&mut flat.targets.clone());
         // The fields of a list are those of its items.
@@ -130,7 +130,7 @@ impl<'r> Trees<'r> {
             self.item_facts(&mut node, &flat);
             lists += 1;
         }
-        let used = 1 + self.below(&mut node, &flat, &spot, allowance.saturating_sub(1));
+        let used = 1 + self.below(&mut node, &flat, spot, allowance.saturating_sub(1));
         self.open.truncate(self.open.len().saturating_sub(levels));
         (node, used)
     }
@@ -160,7 +160,7 @@ impl<'r> Trees<'r> {
             format: flat.text("format").map(|text| clip(text, 80)),
             words: words::constraints(flat),
             required: spot.required,
-            nullable: self.is_nullable(flat),
+            nullable: is_nullable(flat),
             deprecated: flat.flag("deprecated"),
             read_only: flat.flag("readOnly"),
             write_only: flat.flag("writeOnly"),
@@ -217,15 +217,6 @@ impl<'r> Trees<'r> {
         }
     }
 
-    fn is_nullable(&self, flat: &Flat<'r>) -> bool {
-        flat.types().1
-            || flat
-                .get("enum")
-                .and_then(Value::as_array)
-                .is_some_and(|values| values.iter().any(Value::is_null))
-            || flat.choices().iter().any(|(_, list)| list.iter().any(is_null))
-    }
-
     fn type_words(&self, flat: &Flat<'r>) -> String {
         let (types, _) = flat.types();
         let mut names: Vec<&str> = types;
@@ -238,7 +229,7 @@ impl<'r> Trees<'r> {
             (_, true) => "any".to_owned(),
             (_, false) => names.iter().map(|name| clip(name, 40)).collect::<Vec<_>>().join(" or "),
         };
-        if self.is_nullable(flat) && line != "any" {
+        if is_nullable(flat) && line != "any" {
             line.push_str(" or null");
         }
         line
@@ -267,13 +258,13 @@ impl<'r> Trees<'r> {
         node.fields_more = fields.len().saturating_sub(waiting);
         for (key, schema, required) in fields.into_iter().take(waiting) {
             let spot = Spot {
-                path: self.path_below(spot, &key),
+                path: path_below(spot, &key),
                 key,
                 depth: spot.depth + 1,
                 circles: Circles::Stop,
                 required,
             };
-            let (child, size) = self.node(schema, spot, 1 + extra / waiting.max(1));
+            let (child, size) = self.node(schema, &spot, 1 + extra / waiting.max(1));
             waiting = waiting.saturating_sub(1);
             extra = extra.saturating_sub(size.saturating_sub(1));
             used += size;
@@ -317,28 +308,13 @@ impl<'r> Trees<'r> {
                 circles: if shared { Circles::Skip } else { Circles::Stop },
                 required: false,
             };
-            let (node, size) = self.node(schema, below, 1 + extra / waiting.max(1));
+            let (node, size) = self.node(schema, &below, 1 + extra / waiting.max(1));
             waiting = waiting.saturating_sub(1);
             extra = extra.saturating_sub(size.saturating_sub(1));
             used += size;
             made.variants.push(Variant { name, value, node });
         }
         (made, used, (waiting, extra))
-    }
-
-    fn path_below(&self, spot: &Spot, key: &Key) -> String {
-        let name = match key {
-            Key::Root => return spot.path.clone(),
-            Key::Field(name) => name.clone(),
-            Key::Pattern(pattern) => pattern.clone(),
-            Key::Other => "other".to_owned(),
-            Key::Item(at) => at.to_string(),
-        };
-        if spot.depth == 0 && !spot.path.contains('.') {
-            format!("{}-{name}", spot.path)
-        } else {
-            format!("{}.{name}", spot.path)
-        }
     }
 
     fn fields(&self, flat: &Flat<'r>, node: &mut Node) -> Vec<(Key, &'r Value, bool)> {
@@ -378,7 +354,7 @@ impl<'r> Trees<'r> {
             .or_else(|| flat.get("unevaluatedProperties"));
         match other {
             Some(Value::Bool(false)) if !fields.is_empty() => node.words.push("no other fields".to_owned()),
-            Some(schema @ Value::Object(map)) if !map.is_empty() => match self.plain_type(schema) {
+            Some(schema @ Value::Object(map)) if !map.is_empty() => match plain_type(schema) {
                 Some(name) if fields.is_empty() => node.words.push(format!("{name} values")),
                 _ => fields.push((Key::Other, schema, false)),
             },
@@ -386,15 +362,39 @@ impl<'r> Trees<'r> {
         }
         fields
     }
+}
 
-    /// The type of a schema that says nothing else.
-    fn plain_type(&self, schema: &'r Value) -> Option<&'r str> {
-        let name = schema.get("type")?.as_str()?;
-        let plain = schema
-            .as_object()
-            .is_some_and(|map| map.keys().all(|key| key == "type" || key == "format"));
-        (plain && !matches!(name, "object" | "array")).then_some(name)
+fn is_nullable(flat: &Flat<'_>) -> bool {
+    flat.types().1
+        || flat
+            .get("enum")
+            .and_then(Value::as_array)
+            .is_some_and(|values| values.iter().any(Value::is_null))
+        || flat.choices().iter().any(|(_, list)| list.iter().any(is_null))
+}
+
+fn path_below(spot: &Spot, key: &Key) -> String {
+    let name = match key {
+        Key::Root => return spot.path.clone(),
+        Key::Field(name) => name.clone(),
+        Key::Pattern(pattern) => pattern.clone(),
+        Key::Other => "other".to_owned(),
+        Key::Item(at) => at.to_string(),
+    };
+    if spot.depth == 0 && !spot.path.contains('.') {
+        format!("{}-{name}", spot.path)
+    } else {
+        format!("{}.{name}", spot.path)
     }
+}
+
+/// The type of a schema that says nothing else.
+fn plain_type(schema: &Value) -> Option<&str> {
+    let name = schema.get("type")?.as_str()?;
+    let plain = schema
+        .as_object()
+        .is_some_and(|map| map.keys().all(|key| key == "type" || key == "format"));
+    (plain && !matches!(name, "object" | "array")).then_some(name)
 }
 
 /// `array of string` out of `array` and `string`, whatever stands around.

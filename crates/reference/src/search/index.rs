@@ -94,15 +94,7 @@ impl SearchIndex {
         }
         for guide in guides {
             let text = prose::plain_text(guide.text.get(..GUIDE.min(guide.text.len())).unwrap_or(guide.text));
-            filler.add(
-                guide.key,
-                Found::Guide,
-                guide.path,
-                guide.title,
-                None,
-                String::new(),
-                text,
-            )?;
+            filler.add(guide.key, Found::Guide, guide.path, guide.title, None, "", &text)?;
         }
         filler.writer.commit()?;
         Ok(Self {
@@ -224,6 +216,7 @@ impl SearchIndex {
     }
 
     /// Each word in any field: as it is, as a beginning, or with typos.
+    #[expect(clippy::float_arithmetic, reason = "weights of scores")]
     fn query(&self, asked: &[String], occur: Occur, with_typos: bool) -> BooleanQuery {
         let fields = [
             (self.fields.title, 6.0),
@@ -323,7 +316,7 @@ impl Filler {
                     let shape = paths::shape(&entry.path);
                     self.paths.entry(shape).or_default().push(self.items.len());
                 }
-                self.add(source.key, kind, &entry.slug, &entry.title, Some(entry), names, text)?;
+                self.add(source.key, kind, &entry.slug, &entry.title, Some(entry), &names, &text)?;
             }
         }
         for entry in reference.schemas() {
@@ -340,8 +333,8 @@ impl Filler {
                 &entry.slug,
                 &entry.name,
                 None,
-                names.join(" "),
-                text,
+                &names.join(" "),
+                &text,
             )?;
         }
         Ok(())
@@ -355,8 +348,8 @@ impl Filler {
         slug: &str,
         title: &str,
         entry: Option<&Entry>,
-        names: String,
-        text: String,
+        names: &str,
+        text: &str,
     ) -> Result<(), Broken> {
         let key = self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
             self.keys.push(key.to_owned());
@@ -371,8 +364,8 @@ impl Filler {
             document.add_text(self.fields.path, entry.operation_id.as_deref().unwrap_or_default());
             document.add_text(self.fields.path, &entry.method);
         }
-        document.add_text(self.fields.names, &names);
-        document.add_text(self.fields.prose, &text);
+        document.add_text(self.fields.names, names);
+        document.add_text(self.fields.prose, text);
         self.writer.add_document(document)?;
         self.items.push(Item {
             kind,
@@ -384,9 +377,9 @@ impl Filler {
                 .filter(|_| kind == Found::Operation)
                 .map(|entry| entry.path.clone()),
             text: if text.is_empty() {
-                clip(&names, 400)
+                clip(names, 400)
             } else {
-                clip(&text, PROSE)
+                clip(text, PROSE)
             },
         });
         Ok(())

@@ -145,9 +145,7 @@ fn parts(got: &Got) -> Vec<(String, Option<String>, Option<String>, String)> {
     let boundary = kind.split("boundary=").nth(1).unwrap().trim_matches('"');
     let text = String::from_utf8(got.body.clone()).unwrap();
     let mark = format!("--{boundary}");
-    let pieces = text
-        .split(&mark)
-        .filter(|piece| piece.starts_with("\r\n"));
+    let pieces = text.split(&mark).filter(|piece| piece.starts_with("\r\n"));
     pieces
         .map(|piece| {
             let (head, content) = piece[2..].split_once("\r\n\r\n").unwrap();
