@@ -38,7 +38,8 @@ pub(crate) struct Flat<'r> {
     pub(crate) broken: Option<String>,
     /// It leads back to an open schema.
     pub(crate) circle: bool,
-    seen: HashSet<*const Value>,
+    /// At most as many as there are parts: looking through them is quicker than hashing.
+    seen: Vec<*const Value>,
 }
 
 /// What to do with an open schema.
@@ -91,9 +92,11 @@ impl<'r> Flat<'r> {
                 }
                 break;
             };
-            if self.parts.len() + own.len() >= MOST_PARTS || !self.seen.insert(std::ptr::from_ref(value)) {
+            let address = std::ptr::from_ref(value);
+            if self.parts.len() + own.len() >= MOST_PARTS || self.seen.contains(&address) {
                 break;
             }
+            self.seen.push(address);
             own.push(map);
             let Some(target) = target_of(map) else { break };
             let (part, pointer) = match reference.resolve(target) {

@@ -56,7 +56,7 @@ pub const LONGEST: usize = 64 << 10;
 const LONGEST_GUIDE: usize = 512 << 10;
 /// Steps of 256 that a parser may take, beside those for the length of its text.
 const PATIENCE: usize = 2_000;
-/// Angle brackets above which embedded markup is shown as text: nesting makes a tree builder slow.
+/// Tags and entities above which a text is shown as it is: nesting and entities without an end make parsers slow.
 const MOST_TAGS: usize = 3_000;
 
 /// Renders a description. A relative link is shown as text unless `base` is an absolute address that completes it.
@@ -109,7 +109,10 @@ fn as_text(text: &str) -> Rendered {
 fn parsed(text: &str, place: Place<'_>, base: Option<&str>) -> Option<Rendered> {
     let text = flatten_nesting(text);
     let (arena, mut options) = (Arena::new(), options());
-    options.render.r#unsafe = text.bytes().filter(|byte| *byte == b'<').count() <= MOST_TAGS;
+    options.render.r#unsafe = true;
+    if text.bytes().filter(|byte| matches!(byte, b'<' | b'&')).count() > MOST_TAGS {
+        return None;
+    }
     let steps = Cell::new(PATIENCE + text.len() / 64);
     let impatient = || {
         steps.set(steps.get().saturating_sub(1));

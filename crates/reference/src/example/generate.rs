@@ -173,21 +173,21 @@ impl<'r> Generator<'r> {
         let mut map = Map::new();
         let mut optional = 0;
         for (name, schema) in &fields {
+            let needed = required.contains(name);
+            let wanted = depth < OPTIONAL_LEVELS && self.room.get() > 0 && optional < MOST_FIELDS;
+            if !needed && !wanted {
+                continue;
+            }
             let field = Flat::new(self.reference, schema, open, Circles::Skip);
             if self.is_hidden(&field) {
                 continue;
             }
-            if required.contains(name) {
+            if needed {
                 map.insert((*name).to_owned(), self.make(schema, open, depth + 1, None)?);
-                continue;
-            }
-            let wanted = depth < OPTIONAL_LEVELS && self.room.get() > 0 && optional < MOST_FIELDS;
-            if wanted && !field.circle && !field.flag("deprecated") {
+            } else if !field.circle && !field.flag("deprecated") {
                 optional += 1;
-                map.extend(
-                    self.make(schema, open, depth + 1, None)
-                        .map(|value| ((*name).to_owned(), value)),
-                );
+                let value = self.make(schema, open, depth + 1, None);
+                map.extend(value.map(|value| ((*name).to_owned(), value)));
             }
         }
         for name in required.iter().filter(|name| !fields.contains_key(*name)) {
