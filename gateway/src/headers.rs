@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::trust::Origin;
+use serving::trust::Origin;
 
 /// `X-Request-Id`.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -28,10 +28,10 @@ use crate::rate_headers;
 use crate::reject::{About, Refused, Rejection};
 use crate::route;
 use crate::settle::{Ending, Open};
-use crate::trust::Origin;
 use crate::usage_endpoint;
 use crate::worker::{PerOperation, Worker};
 use crate::{identify, reject};
+use serving::trust::Origin;
 
 /// A request's head as it came in, before anything is known of it.
 pub(crate) struct Arrival {

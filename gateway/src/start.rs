@@ -26,9 +26,9 @@ use crate::pool::PoolSettings;
 use crate::reject::Refusals;
 use crate::serve::Gate;
 use crate::stamp::{Periods, Stamper};
-use crate::trust::TrustedProxies;
 use crate::upstream::Upstreams;
 use crate::worker::Worker;
+use serving::trust::TrustedProxies;
 
 /// How a gateway is set up.
 #[derive(Debug, Clone)]

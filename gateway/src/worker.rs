@@ -21,8 +21,8 @@ use crate::meters::Rules;
 use crate::metrics::{OperationTally, Sheet};
 use crate::reject::Refusals;
 use crate::stamp::{Periods, Stamper};
-use crate::trust::TrustedProxies;
 use crate::usage_endpoint::Calls;
+use serving::trust::TrustedProxies;
 
 /// How often a worker looks at what is under way.
 const TICK: Duration = Duration::from_millis(250);

@@ -12,6 +12,7 @@ use domain::clock::Clock;
 use domain::sealed::MasterKey;
 use mail::Mailer;
 use serving::tls::ServerTls;
+use serving::trust::TrustedProxies;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::api;
 use crate::api::refusals::Refusals;
 use crate::app::{App, Inner, Links, TestClock};
-use crate::bind::{OpenBind, Tls, TrustedProxies, bind_allowed};
+use crate::bind::{OpenBind, Tls, bind_allowed};
 use crate::hooks::Hooks;
 use crate::http::headers::{Transport, secure};
 use crate::http::listen;
@@ -47,7 +48,7 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// TLS of our own; a certificate that is loaded again is served from the next connection on.
     pub tls: Option<Arc<ServerTls>>,
-    /// Whether proxies in front are configured.
+    /// Proxies in front, whose word about the address of a browser is believed.
     pub trusted_proxies: TrustedProxies,
     /// Whether the clock may be moved through the API.
     pub test_clock: TestClock,
@@ -137,7 +138,7 @@ impl Portal {
     /// See [`Error`].
     pub async fn start(settings: Settings, parts: Parts) -> Result<Running, Error> {
         let tls = if settings.tls.is_some() { Tls::On } else { Tls::Off };
-        bind_allowed(settings.listen, tls, settings.trusted_proxies)?;
+        bind_allowed(settings.listen, tls, &settings.trusted_proxies)?;
         let deployment = crate::http::problem::hex(&domain::random::bytes::<16>());
         parts.store.ensure_instance(&deployment, parts.clock.now()).await?;
         let failed = |source| Error::Listen {
@@ -173,7 +174,12 @@ impl Portal {
         };
         let router = router(&app, transport);
         let tasks = vec![
-            tokio::spawn(listen::serve(listener, settings.tls, router, stopped.clone())),
+            tokio::spawn(listen::serve(
+                (listener, settings.trusted_proxies),
+                settings.tls,
+                router,
+                stopped.clone(),
+            )),
             tokio::spawn(worker.run(stopped.clone())),
             tokio::spawn(timeline(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),

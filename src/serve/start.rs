@@ -213,11 +213,7 @@ fn portal_settings(config: &Config, tls: Option<&Arc<ServerTls>>, environment: &
         // Without a free port in it, the address is the one that was configured.
         public_url: Some(config.portal_public_url.clone()).filter(|url| !url.ends_with(":0")),
         tls: tls.cloned(),
-        trusted_proxies: if config.trusted_proxies.is_empty() {
-            portal::TrustedProxies::None
-        } else {
-            portal::TrustedProxies::Some
-        },
+        trusted_proxies: portal::TrustedProxies(config.trusted_proxies.clone()),
         test_clock: if environment.test_clock() {
             portal::TestClock::On
         } else {

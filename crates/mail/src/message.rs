@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use domain::clock::Timestamp;
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use crate::Error;
@@ -13,6 +14,9 @@ use crate::Error;
 const MAX_ADDRESS: usize = 254;
 /// Characters of a subject.
 pub(crate) const MAX_SUBJECT: usize = 200;
+
+/// Bytes of a line; RFC 5322 allows 998.
+const MAX_LINE: usize = 990;
 
 /// A mail to send.
 #[derive(Clone)]
@@ -96,10 +100,11 @@ impl Sender {
             .date(wall(mail.at))
             .message_id(Some(format!("<{id}@{}>", self.0.email.domain())))
             .subject(mail.subject.clone())
-            .multipart(MultiPart::alternative_plain_html(
-                mail.text.clone(),
-                in_ascii(&mail.html),
-            ))
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, mail.text.clone()))
+                    .singlepart(part(ContentType::TEXT_HTML, in_ascii(&mail.html))),
+            )
             .map_err(Error::Compose)?;
         Ok(Letter {
             kind: mail.kind,
@@ -107,6 +112,18 @@ impl Sender {
             message,
         })
     }
+}
+
+/// A part. Plain ASCII stays as it is, so that links in it are in one piece for whoever reads the bytes; the rest is encoded.
+fn part(media: ContentType, text: String) -> SinglePart {
+    let fits = text.is_ascii() && !text.contains('\0') && text.lines().all(|line| line.len() <= MAX_LINE);
+    let body = if fits {
+        let lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(media).body(body)
 }
 
 fn wall(at: Timestamp) -> SystemTime {
@@ -157,6 +174,25 @@ mod tests {
         assert!(text.contains("@fernpost.example>"), "{text}");
         assert!(text.contains("<p>Gr&#252;&#223;e</p>"), "{text}");
         assert!(text.contains("Subject: =?utf-8?"), "{text}");
+    }
+
+    #[test]
+    fn a_long_link_stays_in_one_piece_and_long_lines_are_encoded() {
+        let link = format!("http://127.0.0.1:8081/verify/tgv_{}=", "a".repeat(120));
+        let mail = Mail {
+            text: format!("Confirm:\n{link}\n"),
+            html: format!("<a href=\"{link}\">Confirm</a>"),
+            ..mail()
+        };
+        let text = composed(&mail).unwrap();
+        assert_eq!(text.matches(&link).count(), 2, "{text}");
+        assert!(text.contains(&format!("Confirm:\r\n{link}\r\n")), "{text}");
+        let mail = Mail {
+            text: "x".repeat(2_000),
+            html: "y\0".repeat(20),
+            ..mail
+        };
+        assert!(composed(&mail).unwrap().lines().all(|line| line.len() <= 998));
     }
 
     #[test]

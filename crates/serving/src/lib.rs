@@ -29,6 +29,7 @@ mod testing;
 mod timer;
 pub mod tls;
 pub mod trace_context;
+pub mod trust;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod desync;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serving::tls::ServerTls;
+use serving::trust::TrustedProxies;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -23,17 +25,31 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 2_048;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// The address at the other end of the connection.
+/// The address that a request comes from: the other end of the connection, or what trusted proxies say.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// Where the requests of a connection come from.
+struct Origin {
+    peer: SocketAddr,
+    proxies: Arc<TrustedProxies>,
+}
+
+impl Origin {
+    fn of(&self, headers: &HeaderMap) -> Peer {
+        let client = self.proxies.origin(self.peer, headers).client;
+        Peer(SocketAddr::new(client, self.peer.port()))
+    }
+}
+
 /// Serves until `stop` turns true, then lets requests in flight finish.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    (listener, proxies): (TcpListener, TrustedProxies),
     tls: Option<Arc<ServerTls>>,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let proxies = Arc::new(proxies);
     let graceful = Arc::new(GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -54,9 +70,13 @@ pub(crate) async fn serve(
             }
         };
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
+        let peer = Origin {
+            peer,
+            proxies: Arc::clone(&proxies),
+        };
         tokio::spawn(async move {
             let _place = place;
-            connection(stream, Peer(peer), tls, (router, watcher)).await;
+            connection(stream, peer, tls, (router, watcher)).await;
         });
     }
     drop(listener);
@@ -67,7 +87,7 @@ pub(crate) async fn serve(
 
 type Serve = (Router, hyper_util::server::graceful::Watcher);
 
-async fn connection(stream: TcpStream, peer: Peer, tls: Option<Arc<ServerTls>>, serve: Serve) {
+async fn connection(stream: TcpStream, peer: Origin, tls: Option<Arc<ServerTls>>, serve: Serve) {
     let _ = stream.set_nodelay(true);
     match tls {
         None => http1(TokioIo::new(stream), peer, serve).await,
@@ -82,12 +102,13 @@ async fn connection(stream: TcpStream, peer: Peer, tls: Option<Arc<ServerTls>>, 
     }
 }
 
-async fn http1<I>(io: TokioIo<I>, peer: Peer, (router, watcher): Serve)
+async fn http1<I>(io: TokioIo<I>, origin: Origin, (router, watcher): Serve)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
+        let peer = origin.of(request.headers());
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });

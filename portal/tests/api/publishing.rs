@@ -111,7 +111,7 @@ async fn step_by_step_gives_what_a_restart_compiles_from_nothing() {
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,
-        trusted_proxies: portal::TrustedProxies::None,
+        trusted_proxies: portal::TrustedProxies::default(),
         test_clock: portal::TestClock::Off,
     };
     let parts = portal::Parts {

@@ -24,7 +24,8 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) feed: Feed,
     pub(crate) running: Running,
-    _data: tempfile::TempDir,
+    pub(crate) mailer: mail::Mailer,
+    pub(crate) data: tempfile::TempDir,
 }
 
 pub(crate) struct Reply {
@@ -78,6 +79,16 @@ impl Server {
     }
 
     pub(crate) async fn with(hooks: Hooks) -> Self {
+        Self::under(hooks, None).await
+    }
+
+    /// A server that browsers reach under this address.
+    pub(crate) async fn under(hooks: Hooks, public_url: Option<&str>) -> Self {
+        Self::behind(hooks, public_url, TrustedProxies::default()).await
+    }
+
+    /// A server behind these proxies.
+    pub(crate) async fn behind(hooks: Hooks, public_url: Option<&str>, trusted_proxies: TrustedProxies) -> Self {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(&Location::Directory(data.path().join("data")))
             .await
@@ -94,12 +105,13 @@ impl Server {
         let analytics = analytics::Embedded::open(&data.path().join("analytics.db"))
             .await
             .unwrap();
+        let mailer = mailer(&data.path().join("outbox"));
         let (publisher, feed) = Feed::new(Snapshot::default());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            public_url: None,
+            public_url: public_url.map(str::to_owned),
             tls: None,
-            trusted_proxies: TrustedProxies::None,
+            trusted_proxies,
             test_clock: TestClock::On,
         };
         let parts = Parts {
@@ -109,7 +121,7 @@ impl Server {
             master_key: MasterKey::new([7; 32]),
             feed: publisher,
             hooks,
-            mailer: mailer(&data.path().join("outbox")),
+            mailer: mailer.clone(),
         };
         let running = Portal::start(settings, parts).await.unwrap();
         Self {
@@ -119,7 +131,8 @@ impl Server {
             clock,
             feed,
             running,
-            _data: data,
+            mailer,
+            data,
         }
     }
 

@@ -82,6 +82,9 @@ impl Browser {
 
     /// Sends a form with the token of the page that was opened last.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        if self.csrf.is_none() {
+            self.get("/forgot").await;
+        }
         let token = self.csrf.clone().unwrap_or_default();
         let mut all = vec![("_csrf", token.as_str())];
         all.extend_from_slice(fields);
@@ -111,7 +114,8 @@ impl Browser {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: text/html\r\nCookie: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: text/html\r\n\
+             User-Agent: Firefox/140.0 Linux\r\nCookie: {}\r\n",
             self.addr,
             cookies.join("; ")
         );
@@ -145,6 +149,10 @@ impl Browser {
             let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('=')) else {
                 continue;
             };
+            // Forms of earlier pages do not belong to the new session.
+            if name.contains("session") {
+                self.csrf = None;
+            }
             if line.contains("Max-Age=0") {
                 self.cookies.remove(name);
             } else {

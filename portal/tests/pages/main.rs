@@ -5,6 +5,7 @@
 mod admin;
 mod browser;
 mod framework;
+mod people;
 mod roles;
 #[path = "../api/support.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! Every page as every kind of person. A page that has no row here fails the test.
 //!
-//! A row is (method, route, an address of it, whose it is). In the address, `CONSUMER`, `CREDENTIAL`, `SUBSCRIPTION` and
-//! `ACCOUNT` stand for ids of the first tenant. What is [`Whose::Theirs`] must be 404 for the owner of another organisation.
+//! A row is (method, route, an address of it, whose it is). In the address, `CONSUMER`, `CREDENTIAL`, `SUBSCRIPTION`,
+//! `ACCOUNT`, `MEMBER` and `INVITATION` stand for ids of the first tenant. What is [`Whose::Theirs`] must be 404 for the owner of another organisation.
 
 use axum::http::Method;
 use portal::{PageAccess, PageInfo, Section, page_routes};
@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{AccountRole, StaffRole};
 
 use crate::browser::Browser;
-use crate::support::{Reply, Server, Tenant, petstore};
+use crate::support::{Reply, Server, Tenant, petstore, text};
 
 /// Whose thing a page shows or changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,42 @@ const ROWS: &[Row] = &[
     ("GET", "/admin/settings", "/admin/settings", Shared),
     ("POST", "/admin/settings", "/admin/settings", Shared),
     ("POST", "/admin/settings/mail", "/admin/settings/mail", Shared),
+    // people and their ways in
+    ("GET", "/signup", "/signup", Shared),
+    ("POST", "/signup", "/signup", Shared),
+    ("GET", "/verify", "/verify", Shared),
+    ("POST", "/verify", "/verify", Shared),
+    ("GET", "/verify/{secret}", "/verify/tgv_unknown", Shared),
+    ("POST", "/verify/{secret}", "/verify/tgv_unknown", Shared),
+    ("POST", "/verify/{secret}/again", "/verify/tgv_unknown/again", Shared),
+    ("GET", "/login", "/login", Shared),
+    ("POST", "/login", "/login", Shared),
+    ("POST", "/logout", "/logout", Shared),
+    ("GET", "/forgot", "/forgot", Shared),
+    ("POST", "/forgot", "/forgot", Shared),
+    ("GET", "/reset/{secret}", "/reset/tgr_unknown", Shared),
+    ("POST", "/reset/{secret}", "/reset/tgr_unknown", Shared),
+    ("GET", "/invite/{secret}", "/invite/tgi_unknown", Shared),
+    ("POST", "/invite/{secret}", "/invite/tgi_unknown", Shared),
+    ("GET", "/organisation/new", "/organisation/new", Shared),
+    ("POST", "/organisation/new", "/organisation/new", Shared),
+    ("POST", "/app/switch", "/app/switch", Shared),
+    ("GET", "/app/team", "/app/team", Shared),
+    ("POST", "/app/team/invitations", "/app/team/invitations", Shared),
+    ("POST", "/app/team/invitations/{id}/withdraw", "/app/team/invitations/INVITATION/withdraw", Theirs),
+    ("POST", "/app/team/invitations/{id}/again", "/app/team/invitations/INVITATION/again", Theirs),
+    ("POST", "/app/team/{id}/role", "/app/team/MEMBER/role", Theirs),
+    ("GET", "/app/team/{id}/remove", "/app/team/MEMBER/remove", Theirs),
+    ("POST", "/app/team/{id}/remove", "/app/team/MEMBER/remove", Theirs),
+    ("GET", "/app/team/leave", "/app/team/leave", Shared),
+    ("POST", "/app/team/leave", "/app/team/leave", Shared),
+    ("GET", "/app/settings", "/app/settings", Shared),
+    ("POST", "/app/settings/profile", "/app/settings/profile", Shared),
+    ("POST", "/app/settings/organisation", "/app/settings/organisation", Shared),
+    ("GET", "/app/security", "/app/security", Shared),
+    ("POST", "/app/security/password", "/app/security/password", Shared),
+    ("POST", "/app/security/sessions/others", "/app/security/sessions/others", Shared),
+    ("POST", "/app/security/sessions/{id}/end", "/app/security/sessions/unknown/end", Shared),
 ];
 
 struct Cast {
@@ -58,6 +94,10 @@ struct Cast {
     /// Name, browser, account role (of the first tenant), staff roles.
     people: Vec<(&'static str, Browser, Option<AccountRole>, Vec<StaffRole>)>,
     stranger: Browser,
+    /// Id of the viewer.
+    member: String,
+    /// Id of an open invitation into the first tenant's account.
+    invitation: String,
 }
 
 impl Cast {
@@ -88,11 +128,27 @@ impl Cast {
             people.push((name, browser, None, vec![role]));
         }
         let stranger = Browser::member(&server, &other, AccountRole::Owner).await;
+        let viewer = format!("viewer-{}@portal.test", tenant.account.to_lowercase());
+        let member = server
+            .store
+            .user_by_email(&viewer)
+            .await
+            .unwrap()
+            .unwrap()
+            .id
+            .to_string();
+        let wish = json!({"email": "new@portal.test", "role": "viewer"});
+        let made = server
+            .post(&format!("/accounts/{}/invitations", tenant.account), wish)
+            .await
+            .expect(201);
         Self {
             server,
             tenant,
             people,
             stranger,
+            member,
+            invitation: text(&made, "id"),
         }
     }
 
@@ -102,6 +158,8 @@ impl Cast {
             .replace("CREDENTIAL", &self.tenant.credential)
             .replace("SUBSCRIPTION", &self.tenant.subscription)
             .replace("ACCOUNT", &self.tenant.account)
+            .replace("MEMBER", &self.member)
+            .replace("INVITATION", &self.invitation)
     }
 }
 
@@ -156,7 +214,7 @@ fn door(reply: &Reply, method: &str) -> Door {
         303 if method == "POST" => Door::Elsewhere,
         403 if reply.text.contains("This form has expired") => Door::Open,
         403 => Door::Closed,
-        200 | 303 | 404 | 422 => Door::Open,
+        200 | 303 | 404 | 410 | 422 => Door::Open,
         status => panic!("{status}: {}", reply.text),
     }
 }

@@ -37,12 +37,11 @@ impl Names {
         }
         let name = match kind {
             "user" => match id.parse() {
-                Ok(user) => {
-                    app.store
-                        .user(user)
-                        .await?
-                        .map(|user| if user.name.is_empty() { user.email } else { user.name })
-                }
+                Ok(user) => app
+                    .store
+                    .user(user)
+                    .await?
+                    .map(|user| if user.name.is_empty() { user.email } else { user.name }),
                 Err(_) => None,
             },
             "token" => Some("API token".to_owned()),

@@ -59,8 +59,10 @@ fn signed_in() -> Vec<PageRoute> {
         post("/app/team/invitations/{id}/withdraw", owners, team::withdraw),
         post("/app/team/invitations/{id}/again", owners, team::again),
         post("/app/team/{id}/role", owners, team::role),
-        get("/app/team/{id}/remove", readers, remove::show),
-        post("/app/team/{id}/remove", readers, remove::remove),
+        get("/app/team/{id}/remove", owners, remove::show),
+        post("/app/team/{id}/remove", owners, remove::remove),
+        get("/app/team/leave", readers, remove::ask_to_leave),
+        post("/app/team/leave", readers, remove::leave),
         get("/app/settings", readers, settings::show),
         post("/app/settings/profile", readers, settings::profile),
         post(

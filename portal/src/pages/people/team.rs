@@ -7,7 +7,7 @@ use store::{AccountRole, Invitation, Page as Rows};
 
 use crate::api::answer::Id;
 use crate::app::App;
-use crate::http::problem::Problem;
+use crate::http::problem::{Fault, Problem};
 use crate::pages::web::access::OWNERS;
 use crate::pages::web::field::Choices;
 use crate::pages::web::show::{self, Moment};
@@ -223,12 +223,12 @@ pub(super) async fn again(State(app): State<App>, member: Member, Id(id): Id<Inv
 
 /// `POST /app/team/{id}/role`
 pub(super) async fn role(State(app): State<App>, member: Member, Id(id): Id<UserId>, posted: Posted) -> Page {
-    let role = AccountRole::from_word(posted.get("role"))
-        .ok_or_else(|| Problem::invalid(vec![fault("choose a role of the list")]))?;
     let mut tx = member.caller.change(&app).await?;
     if tx.member(member.account, id).await?.is_none() {
         return Err(Problem::missing("member"));
     }
+    let role = AccountRole::from_word(posted.get("role"))
+        .ok_or_else(|| Problem::invalid(vec![Fault::at("/role", "choose a role of the list")]))?;
     match tx.set_member(member.account, id, role).await {
         Ok(_) => {
             app.commit(tx).await?;
@@ -242,8 +242,4 @@ pub(super) async fn role(State(app): State<App>, member: Member, Id(id): Id<User
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn fault(text: &str) -> crate::http::problem::Fault {
-    crate::http::problem::Fault::at("/role", text)
 }

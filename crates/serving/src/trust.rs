@@ -56,19 +56,19 @@ impl Cidr {
     }
 }
 
-/// The proxies in front of the gateway.
+/// The proxies in front of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(pub Vec<Cidr>);
 
 /// What is known of where a request came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// The client's address.
-    pub(crate) client: IpAddr,
+    pub client: IpAddr,
     /// The verified proxies between the client and the socket, nearest to the client first.
-    pub(crate) proxies: Vec<IpAddr>,
+    pub proxies: Vec<IpAddr>,
     /// The other end of the socket is a trusted proxy.
-    pub(crate) proxied: bool,
+    pub proxied: bool,
 }
 
 impl TrustedProxies {
@@ -77,7 +77,7 @@ impl TrustedProxies {
     }
 
     /// Finds the client of a request that came over a socket from `peer`.
-    pub(crate) fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> Origin {
+    pub fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> Origin {
         let mut client = plain(peer.ip());
         let from_proxy = self.trusts(client);
         let mut proxies = Vec::new();
