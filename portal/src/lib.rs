@@ -19,6 +19,7 @@ mod letters;
 mod pages;
 mod people;
 mod portal;
+mod pricing;
 mod publisher;
 mod subscribing;
 

@@ -21,6 +21,7 @@
 //! 3. A file in `tests/contract/` that calls every public method on both databases.
 
 mod accounts;
+mod adoption;
 mod anchor_choice;
 mod attempts;
 mod audit;
@@ -32,6 +33,7 @@ mod credentials;
 mod db;
 mod dialect;
 mod documents;
+mod drafts;
 mod error;
 mod guides;
 mod idempotency;
@@ -60,6 +62,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use accounts::{Account, AccountFields};
+pub use adoption::{Arrival, DayCount, Newcomer};
 pub use attempts::AttemptLimit;
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
 pub use config_revisions::ConfigRevision;
@@ -68,6 +71,7 @@ pub use control::{Actor, AuditEvent, Change, ControlTx};
 pub use credentials::{Credential, NewCredential};
 pub use db::{Db, Tx, retrying};
 pub use dialect::Dialect;
+pub use drafts::{Draft, NewDraft};
 pub use error::{Error, Result};
 pub use guides::{Guide, GuideFields};
 pub use idempotency::{Claim, IdempotencyKey};

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::billable::{Policy, billable};
-use domain::charge::{Terms, UsageTerm};
+use domain::charge::Terms;
 use domain::clock::Timestamp;
 use domain::config::Plan;
 use domain::ids::{AccountId, PlanVersionId, SubscriptionId};
-use domain::money::{Currency, Exact, OutOfRange, round_half_away_from_zero};
-use domain::quantity::Quantity;
-use domain::usage::Outcome;
+use domain::money::{Currency, OutOfRange};
 use serde::{Deserialize, Serialize};
 use store::ControlTx;
 use store::billing::PastUse;
@@ -25,6 +22,7 @@ use super::usage::fresh;
 use crate::app::App;
 use crate::http::body::Body;
 use crate::http::problem::{Fault, Problem};
+use crate::pricing::{self, Line};
 use crate::subscribing;
 
 /// Which traffic, with which plan.
@@ -58,6 +56,21 @@ pub(crate) struct PreviewLine {
     quantity: String,
     /// Minor units.
     amount: i64,
+}
+
+impl From<Line> for PreviewLine {
+    fn from(line: Line) -> Self {
+        let Line {
+            price,
+            quantity,
+            amount,
+        } = line;
+        Self {
+            price,
+            quantity,
+            amount,
+        }
+    }
 }
 
 /// What one subscription would have been charged.
@@ -143,45 +156,14 @@ fn priced(terms: &Terms, used: &BTreeMap<SubscriptionId, Vec<PastUse>>) -> Resul
         amount: 0,
     };
     for (subscription, parts) in used {
-        let mut lines = Vec::new();
-        if let Some(recurring) = &terms.recurring {
-            lines.push(PreviewLine {
-                price: "recurring".to_owned(),
-                quantity: "1".to_owned(),
-                amount: round_half_away_from_zero(&Exact::from(recurring.amount), terms.currency)?,
-            });
-        }
-        for term in &terms.usage {
-            let quantity = quantity(term, parts);
-            lines.push(PreviewLine {
-                price: term.key.clone(),
-                quantity: quantity.to_string(),
-                amount: domain::rating::rate(&term.price, quantity).round(terms.currency)?.total,
-            });
-        }
-        let amount = lines
-            .iter()
-            .try_fold(0_i64, |sum, line| sum.checked_add(line.amount))
-            .ok_or(OutOfRange)?;
+        let lines = pricing::lines(terms, |term| pricing::billed_of(term, parts))?;
+        let amount = pricing::total(&lines)?;
         body.amount = body.amount.checked_add(amount).ok_or(OutOfRange)?;
         body.items.push(PreviewItem {
             subscription_id: subscription.to_string(),
-            lines,
+            lines: lines.into_iter().map(PreviewLine::from).collect(),
             amount,
         });
     }
     Ok(body)
-}
-
-fn quantity(term: &UsageTerm, parts: &[PastUse]) -> Quantity {
-    let counted = parts.iter().filter(|part| {
-        part.meter == term.meter && (term.operations.is_empty() || term.operations.contains(&part.operation))
-    });
-    let billed = counted.map(|part| {
-        let outcome = Outcome::from_class_key(&part.outcome);
-        outcome.map_or(Quantity::ZERO, |outcome| {
-            billable(Policy::V1, &outcome).of(part.quantity)
-        })
-    });
-    billed.sum()
 }

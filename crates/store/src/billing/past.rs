@@ -40,7 +40,20 @@ const PAST: &str = "SELECT subscription, meter, operation, outcome, CAST(SUM(uni
     FROM usage_bucket WHERE bucket >= $1 AND bucket < $2 AND mode = 'live'
     GROUP BY subscription, meter, operation, outcome ORDER BY subscription, meter, operation, outcome";
 
+const PAST_OF_ONE: &str = "SELECT subscription, meter, operation, outcome, CAST(SUM(units) AS BIGINT) AS units,
+        CAST(SUM(nanos) AS BIGINT) AS nanos
+    FROM usage_bucket WHERE subscription = $1 AND bucket >= $2 AND bucket < $3 AND mode = 'live'
+    GROUP BY subscription, meter, operation, outcome ORDER BY meter, operation, outcome";
+
 impl Store {
+    /// As [`Store::past_use`], of one subscription.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn past_use_of(&self, id: SubscriptionId, from: Timestamp, to: Timestamp) -> Result<Vec<PastUse>> {
+        self.ledger.all(PAST_OF_ONE, args![id, from, to]).await
+    }
+
     /// Live traffic whose quarter of an hour begins from `from` up to but without `to`.
     ///
     /// # Errors
