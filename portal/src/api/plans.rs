@@ -203,8 +203,8 @@ pub(crate) struct Archived {
 pub(crate) async fn archive(State(app): State<App>, caller: Caller, path: PlanPath) -> Answer {
     let (_, plan) = named(&app, &path).await?;
     let plan_id: PlanId = id(&plan)?;
+    configuration::archive(&app, caller.actor(), &[&plan]).await?;
     let mut tx = caller.change(&app).await?;
-    tx.archive_object(&plan.id).await?;
     let subscribers = tx
         .plan_subscribers()
         .await?
@@ -212,11 +212,7 @@ pub(crate) async fn archive(State(app): State<App>, caller: Caller, path: PlanPa
         .find(|(plan, _)| *plan == plan_id)
         .map_or(0, |(_, count)| count);
     let at = tx.object(&plan.id).await?.and_then(|plan| plan.archived_at);
-    app.publisher
-        .try_catalog(&app, &mut tx)
-        .await
-        .map_err(configuration::refused)?;
-    app.commit(tx).await?;
+    tx.rollback().await?;
     Ok(answer::json(
         StatusCode::OK,
         &Archived {
@@ -263,21 +259,31 @@ pub(crate) async fn migrate(
         return Err(Problem::invalid(vec![Fault::at("/at", "write now or period_end")]));
     }
     let (_, plan) = named(&app, &path).await?;
-    let plan_id: PlanId = id(&plan)?;
-    let mut tx = caller.change(&app).await?;
-    let version = tx
-        .latest_plan_version(plan_id)
-        .await?
-        .ok_or_else(|| Problem::conflict("the plan is not published"))?;
-    let subscribers = write::migrate(&mut tx, plan_id, version.id, wanted.at).await?;
-    app.commit(tx).await?;
+    let (plan_version_id, subscribers) = move_subscribers(&app, &caller, id(&plan)?, wanted.at).await?;
     Ok(answer::json(
         StatusCode::OK,
         &Migrated {
-            plan_version_id: version.id,
+            plan_version_id,
             subscribers,
         },
     ))
+}
+
+/// Moves the subscribers of a plan to its newest version; tells which that is and how many were on another one.
+pub(crate) async fn move_subscribers(
+    app: &App,
+    caller: &Caller,
+    plan: PlanId,
+    how: Migrate,
+) -> Result<(PlanVersionId, u64), Problem> {
+    let mut tx = caller.change(app).await?;
+    let version = tx
+        .latest_plan_version(plan)
+        .await?
+        .ok_or_else(|| Problem::conflict("the plan is not published"))?;
+    let moved = write::migrate(&mut tx, plan, version.id, how).await?;
+    app.commit(tx).await?;
+    Ok((version.id, moved))
 }
 
 /// Documentation of [`migrate`].

@@ -53,12 +53,19 @@ async fn shown(app: &App, subscription: Subscription) -> Answer {
 
 /// `POST /subscriptions/{id}/approve`
 pub(crate) async fn approve(State(app): State<App>, caller: Caller, Id(id): Id<SubscriptionId>) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    let after = approved(&app, &caller, id).await?;
+    Ok(answer::json(StatusCode::OK, &SubscriptionBody::new(&app, after).await?))
+}
+
+/// Approves a subscription that waits.
+pub(crate) async fn approved(app: &App, caller: &Caller, id: SubscriptionId) -> Result<Subscription, Problem> {
+    let mut tx = caller.change(app).await?;
     let before = found(&mut tx, id).await?;
     caller.provider_only()?;
     expect(&before, &[Status::PendingApproval], "approved")?;
     let after = subscribing::activate(&mut tx, &before).await?;
-    done(&app, tx, after).await
+    app.commit(tx).await?;
+    Ok(after)
 }
 
 /// Documentation of [`approve`].
@@ -82,10 +89,21 @@ pub(crate) async fn reject(
     Id(id): Id<SubscriptionId>,
     Body(wanted): Body<Reject>,
 ) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    let after = rejected(&app, &caller, id, &wanted.reason).await?;
+    Ok(answer::json(StatusCode::OK, &SubscriptionBody::new(&app, after).await?))
+}
+
+/// Rejects a subscription that waits.
+pub(crate) async fn rejected(
+    app: &App,
+    caller: &Caller,
+    id: SubscriptionId,
+    reason: &str,
+) -> Result<Subscription, Problem> {
+    let mut tx = caller.change(app).await?;
     let before = found(&mut tx, id).await?;
     caller.provider_only()?;
-    if wanted.reason.trim().is_empty() || wanted.reason.len() > 2_000 {
+    if reason.trim().is_empty() || reason.len() > 2_000 {
         return Err(Problem::invalid(vec![Fault::at(
             "/reason",
             "write why, in 1 to 2000 characters",
@@ -93,10 +111,9 @@ pub(crate) async fn reject(
     }
     expect(&before, &[Status::PendingApproval], "rejected")?;
     let now = tx.now();
-    let after = tx
-        .end_subscription(id, Status::Rejected, Some(&wanted.reason), now)
-        .await?;
-    done(&app, tx, after).await
+    let after = tx.end_subscription(id, Status::Rejected, Some(reason), now).await?;
+    app.commit(tx).await?;
+    Ok(after)
 }
 
 /// Documentation of [`reject`].

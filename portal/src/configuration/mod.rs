@@ -120,6 +120,20 @@ async fn write(
     Ok(())
 }
 
+/// Takes products or plans out of sale; their subscribers keep what they have.
+///
+/// # Errors
+/// 400 where the gateways could not serve what is left; nothing is changed then.
+pub(crate) async fn archive(app: &App, actor: Actor, objects: &[&store::Object]) -> Result<(), Problem> {
+    let mut tx = app.change(actor, Scope::All).await?;
+    for object in objects {
+        tx.archive_object(&object.id).await?;
+    }
+    app.publisher.try_catalog(app, &mut tx).await.map_err(refused)?;
+    app.commit(tx).await?;
+    Ok(())
+}
+
 /// What the gateways could not serve is not committed.
 pub(crate) fn refused(error: CatalogError) -> Problem {
     match error {
