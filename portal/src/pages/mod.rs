@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod api_docs;
 pub(crate) mod home;
 pub(crate) mod looks;
+pub(crate) mod manage;
 pub(crate) mod people;
 pub(crate) mod statics;
 pub(crate) mod web;
@@ -28,6 +29,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
     ];
     pages.extend(admin::table());
     pages.extend(looks::table());
+    pages.extend(manage::table());
     pages.extend(people::table());
     pages
 }
