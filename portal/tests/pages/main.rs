@@ -6,6 +6,7 @@ mod admin;
 mod browser;
 mod framework;
 mod people;
+mod manage;
 mod roles;
 #[path = "../api/support.rs"]
 mod support;

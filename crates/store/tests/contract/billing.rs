@@ -139,6 +139,10 @@ async fn usage_is_late_only_in_periods_that_were_rated() {
             past.iter().map(|part| part.quantity).collect::<Vec<_>>(),
             [Quantity::from_units(8)]
         );
+        let own = past.first().map(|part| part.subscription).unwrap();
+        assert_eq!(store.past_use_of(own, at(900), at(1_800)).await.unwrap(), past);
+        let first = store.first_uses(at(0)).await.unwrap();
+        assert!(first.iter().any(|(id, _)| *id == own), "{first:?}");
         assert_eq!(store.written_off().await.unwrap(), 0);
     })
     .await;

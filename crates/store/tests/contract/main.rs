@@ -10,6 +10,7 @@ mod consumers;
 mod fixture;
 mod idempotency;
 mod ledger;
+mod managing;
 mod migrations;
 mod people;
 mod plan_subscribers;

@@ -147,7 +147,7 @@ async fn found(app: &App, (product, api, draft): (String, String, String)) -> Re
 }
 
 async fn compared(old: Json, new: Json) -> Result<Comparison, Problem> {
-    let compared = tokio::task::spawn_blocking(move || compare(&old, &new)).await;
+    let compared = tokio::task::spawn_blocking(move || compare(old, new)).await;
     compared.map_err(|error| {
         tracing::error!(%error, "two documents could not be compared");
         Problem::internal()

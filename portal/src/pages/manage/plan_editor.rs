@@ -133,6 +133,7 @@ struct Editor {
     theirs: Option<(String, Vec<Difference>)>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "a template passes references")]
 impl Editor {
     fn cells(&self) -> Cells<'_> {
         Cells {

@@ -5,7 +5,6 @@ pub(super) fn field(pointer: &str) -> String {
     let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
     match parts.as_slice() {
         [one @ ("name" | "title" | "description" | "approval")] => (*one).to_owned(),
-        ["limits", at] => format!("limit-{at}-what"),
         ["limits", at, "operations", ..] => format!("limit-{at}-operations"),
         ["limits", at, "overage", "price"] => format!("limit-{at}-price"),
         ["limits", at, "overage", "allow"] => format!("limit-{at}-allow"),

@@ -59,7 +59,8 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, path: PlanPath, a
     let (object, plan) = offer.plan(&path.plan).ok_or_else(|| Problem::missing("plan"))?;
     let id = crate::subscribing::id(object)?;
     let versions = app.store.plan_versions(id).await?;
-    let (mut on, mut moving): (BTreeMap<PlanVersionId, u64>, BTreeMap<PlanVersionId, u64>) = Default::default();
+    let mut on: BTreeMap<PlanVersionId, u64> = BTreeMap::new();
+    let mut moving: BTreeMap<PlanVersionId, u64> = BTreeMap::new();
     for one in live(&app, id).await? {
         *on.entry(one.plan_version_id).or_default() += 1;
         if let Some(change) = one.pending_change.filter(|change| change.plan_version_id != one.plan_version_id) {
