@@ -153,13 +153,13 @@ fn unreadable(object: &Object) -> Problem {
 pub(crate) struct Overlap {
     /// The other subscription.
     #[schema(value_type = String)]
-    subscription_id: SubscriptionId,
+    pub(crate) subscription_id: SubscriptionId,
     /// Its product.
-    product: String,
+    pub(crate) product: String,
     /// APIs that both cover.
-    apis: Vec<String>,
+    pub(crate) apis: Vec<String>,
     /// Name of the product whose subscription admits, counts and bills a request to these APIs.
-    wins: String,
+    pub(crate) wins: String,
 }
 
 /// The overlaps of a subscription: the lowest priority wins, then the oldest subscription.
@@ -167,14 +167,22 @@ pub(crate) async fn overlaps(tx: &mut ControlTx, subscription: &Subscription) ->
     let Some(own) = tx.object(&subscription.product_id.to_string()).await? else {
         return Ok(Vec::new());
     };
-    let own: Product = body(&own)?;
+    overlapping(tx, subscription.consumer_id, (&body(&own)?, subscription.id)).await
+}
+
+/// The overlaps that a subscription of a consumer to a product has, or would have.
+pub(crate) async fn overlapping(
+    tx: &mut ControlTx,
+    consumer: ConsumerId,
+    (own, id): (&Product, SubscriptionId),
+) -> Result<Vec<Overlap>, Problem> {
     let filter = SubscriptionFilter {
-        consumer: Some(subscription.consumer_id),
+        consumer: Some(consumer),
         ..SubscriptionFilter::default()
     };
     let mut found = Vec::new();
     for other in tx.subscriptions(&filter, &Page::first(Page::MAX)).await? {
-        if other.id == subscription.id || !other.status.is_live() {
+        if other.id == id || !other.status.is_live() {
             continue;
         }
         let Some(product) = tx.object(&other.product_id.to_string()).await? else {
@@ -190,7 +198,7 @@ pub(crate) async fn overlaps(tx: &mut ControlTx, subscription: &Subscription) ->
         if apis.is_empty() {
             continue;
         }
-        let own_wins = (own.priority, subscription.id) < (product.priority, other.id);
+        let own_wins = (own.priority, id) < (product.priority, other.id);
         let wins = if own_wins {
             own.name.clone()
         } else {

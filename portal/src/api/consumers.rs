@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::clock::Timestamp;
 use domain::ids::{AccountId, ConsumerId};
-use domain::subscription::{ConsumerStatus, Origin};
+use domain::subscription::{ConsumerStatus, Origin, SubscriptionStatus};
 use serde::{Deserialize, Serialize};
-use store::{Consumer, NewConsumer};
+use store::{Consumer, NewConsumer, Page, SubscriptionFilter};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{self, Answer, Id};
@@ -237,10 +237,55 @@ pub(crate) fn resume_doc() -> Doc {
 
 /// `DELETE /consumers/{id}`
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, Id(id): Id<ConsumerId>) -> Answer {
-    let mut tx = caller.change(&app).await?;
+    remove(&app, &caller, id, Live::Refuse).await?;
+    Ok(answer::none())
+}
+
+/// What becomes of live subscriptions when their consumer is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Live {
+    /// While there are any, the consumer stays.
+    Refuse,
+    /// They are cancelled at once, without credit.
+    End,
+}
+
+/// Deletes a consumer and revokes its credentials.
+pub(crate) async fn remove(app: &App, caller: &Caller, id: ConsumerId, live: Live) -> Result<(), Problem> {
+    let mut tx = caller.change(app).await?;
+    if live == Live::End {
+        let filter = SubscriptionFilter {
+            consumer: Some(id),
+            ..SubscriptionFilter::default()
+        };
+        let now = tx.now();
+        for one in tx.subscriptions(&filter, &Page::first(Page::MAX)).await? {
+            if one.status.is_live() {
+                let reason = Some(super::transitions::ENDED_WITHOUT_CREDIT);
+                tx.end_subscription(one.id, SubscriptionStatus::Cancelled, reason, now).await?;
+            }
+        }
+    }
     tx.delete_consumer(id).await?;
     app.commit(tx).await?;
-    Ok(answer::none())
+    Ok(())
+}
+
+/// Gives a consumer another name. One from files keeps the name that it has there.
+pub(crate) async fn rename(app: &App, caller: &Caller, id: ConsumerId, name: &str) -> Result<Consumer, Problem> {
+    let before = visible(app, caller, id).await?;
+    if before.origin == Origin::File {
+        return Err(Problem::conflict(
+            "it comes from the files of the configuration, which name it",
+        ));
+    }
+    let mut faults = Vec::new();
+    answer::check_name(&mut faults, "/name", name);
+    answer::no_faults(faults)?;
+    let mut tx = caller.change(app).await?;
+    let consumer = tx.rename_consumer(id, name).await?;
+    app.commit(tx).await?;
+    Ok(consumer)
 }
 
 /// Documentation of [`delete`].

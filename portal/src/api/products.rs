@@ -112,13 +112,14 @@ pub(crate) struct Offer {
     pub(crate) plans: Vec<config::Plan>,
 }
 
-/// What is listed for the caller, by title.
-pub(crate) async fn offers(app: &App, caller: &Caller) -> Result<Vec<Offer>, Problem> {
+/// What is listed for the caller, by title, and the product that is asked for by name when the caller may subscribe to it.
+pub(crate) async fn offers(app: &App, caller: &Caller, by_name: Option<&str>) -> Result<Vec<Offer>, Problem> {
     let objects = app.store.objects(None).await?;
     let mut offers = Vec::new();
     for object in sorted(&objects, ObjectKind::Product) {
         let product: config::Product = body(object)?;
-        if object.archived_at.is_some() || !is_visible(app, caller, &product).await? {
+        let is_asked = Some(product.name.as_str()) == by_name && may_use(app, caller, &product).await?;
+        if object.archived_at.is_some() || !(is_asked || is_visible(app, caller, &product).await?) {
             continue;
         }
         let mut own: Vec<&Object> = objects

@@ -22,6 +22,9 @@ use crate::http::body::Body;
 use crate::http::problem::{Fault, Problem};
 use crate::subscribing;
 
+/// The reason of a subscription that was cancelled and gives nothing back.
+pub(super) const ENDED_WITHOUT_CREDIT: &str = "cancelled, no credit";
+
 async fn found(tx: &mut ControlTx, id: SubscriptionId) -> Result<Subscription, Problem> {
     tx.subscription(id)
         .await?
@@ -221,7 +224,7 @@ pub(crate) async fn end(
         )));
     }
     let reason = match wanted.credit {
-        Credit::None => "cancelled, no credit",
+        Credit::None => ENDED_WITHOUT_CREDIT,
         Credit::Prorated => "cancelled, credit: prorated",
     };
     let now = tx.now();

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod api_docs;
+pub(crate) mod app;
 pub(crate) mod home;
 pub(crate) mod looks;
 pub(crate) mod manage;
@@ -28,6 +29,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/api/docs", Access::Public, api_docs::show),
     ];
     pages.extend(admin::table());
+    pages.extend(app::table());
     pages.extend(looks::table());
     pages.extend(manage::table());
     pages.extend(people::table());

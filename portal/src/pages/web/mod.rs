@@ -25,6 +25,7 @@ pub(crate) mod enter;
 pub(crate) mod failure;
 pub(crate) mod field;
 pub(crate) mod form;
+pub(crate) mod once;
 pub(crate) mod posted;
 pub(crate) mod route;
 pub(crate) mod shell;
