@@ -1,10 +1,12 @@
-//! What a change of plan comes to in money, for its preview.
+//! What a change of plan comes to in money, for its preview, and how subscriptions stand in money now.
 
 use domain::billable::Policy;
 use domain::charge::{Basis, Charge, Contract, Terms, Use};
 use domain::clock::Timestamp;
 use domain::config::Plan;
+use domain::ids::{AccountId, SubscriptionId};
 use domain::key::Mode;
+use domain::money::Currency;
 use serde::Serialize;
 use store::{PlanVersion, Subscription};
 use utoipa::ToSchema;
@@ -12,6 +14,9 @@ use utoipa::ToSchema;
 use super::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
+
+/// Recurring amounts that are due within so long are looked for: a bit more than a year.
+const AHEAD_MS: i64 = 400 * 86_400_000;
 
 /// What a change of plan comes to. Amounts are minor units.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,4 +111,49 @@ async fn used(app: &App, contract: &Contract, period_start: Timestamp) -> Result
 fn unreadable(error: impl std::error::Error) -> Problem {
     tracing::error!(%error, "a change of plan cannot be priced");
     Problem::internal()
+}
+
+/// How a subscription in force stands in its running period. Amounts are minor units.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) currency: Currency,
+    /// What the usage of the period costs so far.
+    pub(crate) usage: i64,
+    /// When that becomes due.
+    pub(crate) period_end: Timestamp,
+    /// The next recurring amount and when it is due.
+    pub(crate) next: Option<(Timestamp, i64)>,
+}
+
+/// How an account's subscriptions in force stand. Ask for fresh usage before.
+pub(crate) async fn running(app: &App, account: AccountId) -> Result<Vec<Running>, Problem> {
+    let Some(bill) = app.store.account_bill(account).await? else {
+        return Ok(Vec::new());
+    };
+    let now = app.clock.now();
+    let mut found = Vec::new();
+    for contract in bill.contracts.iter().filter(|one| one.ended_at.is_none()) {
+        let Some(stretch) = contract.stretches.last() else { continue };
+        let proration = bill.proration(contract);
+        let period = contract.schedule.period_at(now).map_err(unreadable)?;
+        let used = used(app, contract, period.start).await?;
+        let usage = contract
+            .usage_charges(&period, &used, Policy::V1, &proration)
+            .map_err(unreadable)?;
+        let later = contract
+            .recurring_charges(&proration, now, now.plus_millis(AHEAD_MS))
+            .map_err(unreadable)?;
+        let later = later.iter().filter(|charge| charge.due > now);
+        let due = later.clone().map(|charge| charge.due).min();
+        let sum = |at: Timestamp| later.clone().filter(|charge| charge.due == at).map(|charge| charge.minor).sum();
+        found.push(Running {
+            subscription: contract.subscription,
+            currency: stretch.terms.currency,
+            usage: total(&usage),
+            period_end: period.end,
+            next: due.map(|at| (at, sum(at))),
+        });
+    }
+    Ok(found)
 }

@@ -31,7 +31,7 @@ use store::{Consumer, Page as StorePage};
 
 use super::web::access::{BUILDERS, READERS};
 use super::web::route::{get, post};
-use super::web::{Access, Member, PageRoute, Shell, Side};
+use super::web::{Access, Member, PageRoute, Shell, sides};
 use crate::app::App;
 use crate::http::problem::Problem;
 
@@ -48,7 +48,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/app/logs/{request_id}", READ, story::show),
         get("/app/billing", READ, billing::show),
         get("/app/billing/invoices/{id}", READ, invoice::show),
-        get("/app/billing/invoices/{id}/lines/{n}", READ, invoice::line),
+        get("/app/billing/invoices/{id}/lines/{n}", READ, invoice::show_line),
     ];
     pages.extend(of_apps());
     pages.extend(of_subscriptions());
@@ -89,29 +89,7 @@ fn of_subscriptions() -> Vec<PageRoute> {
 
 /// The layout of this section's pages.
 pub(crate) async fn shell(app: &App, member: &Member) -> Result<Shell, Problem> {
-    let side = Side::new(
-        member.account_name.clone(),
-        &[
-            (
-                None,
-                &[
-                    ("/app", "Overview"),
-                    ("/app/apps", "Apps"),
-                    ("/app/usage", "Usage"),
-                    ("/app/logs", "Request log"),
-                ],
-            ),
-            (
-                Some("Organisation"),
-                &[
-                    ("/app/billing", "Billing"),
-                    ("/app/team", "Team"),
-                    ("/app/settings", "Settings"),
-                ],
-            ),
-        ],
-    );
-    Ok(member.visitor.shell(app).await?.side(side))
+    Ok(member.visitor.shell(app).await?.side(sides::app(member)))
 }
 
 /// An app's own navigation: where it stands on each of its pages.

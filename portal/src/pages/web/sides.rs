@@ -32,7 +32,6 @@ fn section(organisation: &str) -> Side {
                 Some("Organisation"),
                 &[
                     ("/app/billing", "Billing"),
-                    ("/app/invoices", "Invoices"),
                     ("/app/team", "Team"),
                     ("/app/settings", "Settings"),
                     ("/app/security", "Security"),

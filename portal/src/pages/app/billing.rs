@@ -1,0 +1,173 @@
+//! `/app/billing`: what is subscribed, what comes next, what is unbilled, and every invoice.
+
+use askama::Template;
+use axum::extract::State;
+use domain::ids::InvoiceId;
+use domain::invoice::InvoiceStatus;
+use domain::money::Currency;
+use jiff::tz::TimeZone;
+use store::billing::{InvoiceFilter, InvoiceSummary};
+
+use super::held::{self, State as Status};
+use super::{consumers, shell};
+use crate::api::billing_change::{self, Running};
+use crate::api::usage::fresh;
+use crate::app::App;
+use crate::http::cursor::{Listed, Paging};
+use crate::http::problem::Problem;
+use crate::pages::web::{self, Asked, Html, Member, Shell, show};
+
+const PER_PAGE: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "app/billing.html")]
+struct Page {
+    shell: Shell,
+    plans: Vec<PlanRow>,
+    balances: Vec<Balance>,
+    unbilled: Vec<String>,
+    invoices: Vec<InvoiceRow>,
+    older: Option<String>,
+    zone: String,
+}
+
+struct PlanRow {
+    app: String,
+    href: String,
+    product: String,
+    plan: String,
+    state: Status,
+    usage: String,
+    usage_due: Html,
+    next: String,
+    next_at: Html,
+}
+
+struct Balance {
+    receivable: String,
+    credit: String,
+    has_credit: bool,
+}
+
+/// An invoice in a list.
+struct InvoiceRow {
+    id: String,
+    number: String,
+    state: Status,
+    made: Html,
+    due: Html,
+    total: String,
+    open: String,
+}
+
+/// The state of an invoice in words.
+pub(crate) fn state(status: InvoiceStatus, is_overdue: bool, due: Option<String>) -> Status {
+    let (class, words) = match status {
+        InvoiceStatus::Draft => ("", "Draft".to_owned()),
+        InvoiceStatus::Open if is_overdue => ("bad", "Overdue".to_owned()),
+        InvoiceStatus::Open => ("", due.map_or_else(|| "Open".to_owned(), |due| format!("Due {due}"))),
+        InvoiceStatus::Paid => ("good", "Paid".to_owned()),
+        InvoiceStatus::Uncollectible => ("bad", "Uncollectible".to_owned()),
+        InvoiceStatus::Void => ("", "Void".to_owned()),
+    };
+    Status { class, words }
+}
+
+/// `GET /app/billing`
+pub(crate) async fn show(State(app): State<App>, member: Member, asked: Asked) -> web::Page {
+    fresh(&app).await?;
+    let running = billing_change::running(&app, member.account).await?;
+    let zone = member.visitor.zone();
+    let page = Paging {
+        limit: Some(PER_PAGE),
+        cursor: asked.get("cursor").map(str::to_owned),
+    }
+    .page()?;
+    let filter = InvoiceFilter {
+        account: Some(member.account),
+        status: None,
+    };
+    let found = app.store.invoices(member.caller.scope(), filter, &page).await?;
+    let listed = Listed::of(found, &page, |one: &InvoiceSummary| InvoiceId::to_string(&one.id));
+    let balances = app.store.balances(member.caller.scope(), member.account).await?;
+    let invoices = listed.items.into_iter().map(|one| invoice_row(&member, one));
+    web::page(&Page {
+        shell: shell(&app, &member).await?,
+        plans: plans(&app, &member, &running).await?,
+        balances: balances
+            .into_iter()
+            .map(|one| Balance {
+                receivable: show::minor(one.receivable, one.currency),
+                credit: show::minor(one.credit, one.currency),
+                has_credit: one.credit > 0,
+            })
+            .collect(),
+        unbilled: unbilled(&running),
+        invoices: invoices.collect(),
+        older: listed.next_cursor.map(|cursor| asked.with("cursor", &cursor)),
+        zone: show::zone_name(zone),
+    })
+}
+
+/// What the usage of running periods costs so far, by currency.
+fn unbilled(running: &[Running]) -> Vec<String> {
+    let mut sums: std::collections::BTreeMap<&str, (Currency, i64)> = std::collections::BTreeMap::new();
+    for one in running {
+        let sum = sums.entry(one.currency.code()).or_insert((one.currency, 0));
+        sum.1 = sum.1.saturating_add(one.usage);
+    }
+    sums.into_values().map(|(currency, minor)| show::minor(minor, currency)).collect()
+}
+
+fn invoice_row(member: &Member, one: InvoiceSummary) -> InvoiceRow {
+    let (now, zone) = (member.visitor.now(), member.visitor.zone());
+    let day = |at: Option<domain::clock::Timestamp>| {
+        at.map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::day(at, zone))
+    };
+    let due = one.due_at.map(|at| show::day_text(at, zone));
+    InvoiceRow {
+        id: one.id.to_string(),
+        state: state(one.status, one.overdue(now), due),
+        made: show::day(one.created_at, zone),
+        due: day(one.due_at),
+        total: show::minor(one.total, one.currency),
+        open: show::minor(one.amount_due, one.currency),
+        number: one.number.unwrap_or_else(|| "Draft".to_owned()),
+    }
+}
+
+async fn plans(app: &App, member: &Member, running: &[Running]) -> Result<Vec<PlanRow>, Problem> {
+    let apps = consumers(app, member).await?;
+    let zone = member.visitor.zone();
+    let mut rows = Vec::new();
+    for one in held::subscriptions(app, member, None).await? {
+        if !one.status.is_live() {
+            continue;
+        }
+        let held = held::held(app, member, one).await?;
+        let own = running.iter().find(|one| one.subscription == held.subscription.id);
+        rows.push(plan_row(held, own, &apps, zone));
+    }
+    Ok(rows)
+}
+
+fn plan_row(held: held::Held, own: Option<&Running>, apps: &[store::Consumer], zone: &TimeZone) -> PlanRow {
+    let nothing = || Html(show::NOTHING.to_owned());
+    let app = apps.iter().find(|one| one.id == held.consumer);
+    let next = own.and_then(|one| {
+        let (at, minor) = one.next?;
+        let is_over = held.subscription.cancel_at.is_some_and(|end| end <= at);
+        (!is_over).then(|| (show::minor(minor, one.currency), show::day(at, zone)))
+    });
+    PlanRow {
+        app: app.map_or_else(String::new, |one| one.name.clone()),
+        href: format!("/app/apps/{}/subscriptions", held.consumer),
+        product: held.product,
+        plan: held.plan,
+        state: held.state,
+        usage: own.map_or_else(|| show::NOTHING.to_owned(), |one| show::minor(one.usage, one.currency)),
+        usage_due: own.map_or_else(nothing, |one| show::day(one.period_end, zone)),
+        next: next.as_ref().map_or_else(|| show::NOTHING.to_owned(), |(amount, _)| amount.clone()),
+        next_at: next.map_or_else(nothing, |(_, at)| at),
+    }
+}
