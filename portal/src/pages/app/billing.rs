@@ -46,7 +46,6 @@ struct PlanRow {
 struct Balance {
     receivable: String,
     credit: String,
-    has_credit: bool,
 }
 
 /// An invoice in a list.
@@ -99,7 +98,6 @@ pub(crate) async fn show(State(app): State<App>, member: Member, asked: Asked) -
             .map(|one| Balance {
                 receivable: show::minor(one.receivable, one.currency),
                 credit: show::minor(one.credit, one.currency),
-                has_credit: one.credit > 0,
             })
             .collect(),
         unbilled: unbilled(&running),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use domain::config::Plan;
 use domain::ids::{ConsumerId, SubscriptionId};
 use domain::money::Currency;
-use domain::subscription::{Approval, Origin};
+use domain::subscription::Origin;
 use store::Consumer;
 
 use super::{Tabs, consumer, held, plans, shell};
@@ -47,7 +47,6 @@ struct PlanCard {
     title: String,
     headline: String,
     rows: Vec<(String, String)>,
-    is_manual: bool,
     is_chosen: bool,
 }
 
@@ -150,7 +149,6 @@ async fn choice(
         title: plans::title(plan),
         headline: plans::headline(plan, currency),
         rows: plans::rows(plan, currency),
-        is_manual: plan.approval == Approval::Manual,
         is_chosen: plan.name == wanted,
         name: plan.name.clone(),
     };
