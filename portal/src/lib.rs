@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: usage and money, which metering and billing add as resources of their own.
 
+mod alerts;
 mod api;
 mod app;
 mod bind;

@@ -21,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::alerts;
 use crate::api;
 use crate::api::refusals::Refusals;
 use crate::app::{App, Inner, Links, TestClock};
@@ -182,6 +183,7 @@ impl Portal {
             )),
             tokio::spawn(worker.run(stopped.clone())),
             tokio::spawn(timeline(app.clone(), stopped.clone())),
+            tokio::spawn(alerts::run(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),
         ];
         Ok(Running { addr, app, stop, tasks })

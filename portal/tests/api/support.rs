@@ -26,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) mailer: mail::Mailer,
     pub(crate) data: tempfile::TempDir,
+    pub(crate) analytics: analytics::Embedded,
 }
 
 pub(crate) struct Reply {
@@ -116,7 +117,7 @@ impl Server {
         };
         let parts = Parts {
             store: store.clone(),
-            analytics,
+            analytics: analytics.clone(),
             clock: clock.clone(),
             master_key: MasterKey::new([7; 32]),
             feed: publisher,
@@ -132,8 +133,14 @@ impl Server {
             feed,
             running,
             mailer,
+            analytics,
             data,
         }
+    }
+
+    /// Where mails become files.
+    pub(crate) fn outbox(&self) -> std::path::PathBuf {
+        self.data.path().join("outbox")
     }
 
     /// Sends bytes as they are and reads until the server closes.

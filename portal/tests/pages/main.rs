@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test crate: its helpers unwrap as its tests do")]
 
 mod admin;
+mod alerts;
+mod app;
 mod browser;
 mod framework;
 mod people;

@@ -1,7 +1,7 @@
 use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::subscription::{Origin, SubscriptionStatus as Status};
 use store::testing::{START, on_both};
-use store::{Error, NewSubscription, Page, PendingChange, Scope, Store, SubscriptionFilter, args};
+use store::{Error, NewSubscription, Page, PendingChange, QuotaAlert, Scope, Store, SubscriptionFilter, args};
 
 use crate::fixture::{BETTER, PLAN, PRODUCT, VERSION, a_plan, account, at, change, consumer, two_accounts};
 
@@ -345,6 +345,29 @@ async fn an_account_with_live_subscriptions_keeps_its_consumer() {
             tx.create_subscription(&unknown).await,
             Err(Error::Reference(_))
         ));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_alert_of_a_quota_is_sent_once_for_each_threshold_and_period() {
+    on_both(async |store| {
+        active(&store).await;
+        let alert = QuotaAlert {
+            subscription: ONE,
+            meter: "requests".to_owned(),
+            threshold: 8_000,
+            period_start: at(0),
+        };
+        let others = [
+            QuotaAlert { threshold: 9_500, ..alert.clone() },
+            QuotaAlert { period_start: at(9), ..alert.clone() },
+            QuotaAlert { meter: "tokens".to_owned(), ..alert.clone() },
+        ];
+        for alert in others.iter().chain([&alert]) {
+            assert!(store.claim_quota_alert(alert, at(1)).await.unwrap(), "{alert:?}");
+            assert!(!store.claim_quota_alert(alert, at(2)).await.unwrap(), "{alert:?}");
+        }
     })
     .await;
 }
