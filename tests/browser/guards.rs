@@ -15,18 +15,19 @@ use crate::support::platform::{Platform, Settings};
 use crate::support::smtp::Catcher;
 use crate::visitor::Visitor;
 
-const EMAIL: &str = "root@example.com";
-const PASSWORD: &str = "nine green bottles on a long wall";
+pub const EMAIL: &str = "root@example.com";
+pub const PASSWORD: &str = "nine green bottles on a long wall";
 const SESSION: &str = "tollgate_session";
 
-struct House {
+/// A platform with an administrator and nothing else.
+pub struct House {
     // Dropped before its folder.
     platform: Platform,
     dir: tempfile::TempDir,
 }
 
 impl House {
-    fn start(adjust: impl FnOnce(Settings) -> Settings) -> Self {
+    pub fn start(adjust: impl FnOnce(Settings) -> Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings::new(&dir.path().join("data"))
             .with("TOLLGATE_ADMIN_EMAIL", EMAIL)
@@ -35,15 +36,15 @@ impl House {
         Self { platform, dir }
     }
 
-    fn base(&self) -> String {
+    pub fn base(&self) -> String {
         format!("http://{}", self.platform.portal())
     }
 
-    fn visitor(&self) -> Visitor {
+    pub fn visitor(&self) -> Visitor {
         Visitor::new(&self.base())
     }
 
-    fn outbox(&self) -> Outbox {
+    pub fn outbox(&self) -> Outbox {
         Outbox::of(&self.dir.path().join("data"))
     }
 }

@@ -198,3 +198,8 @@ fn the_looks_themselves_find_what_is_wrong() {
     said(browser.noise(), "Content Security Policy");
     assert_ne!(browser.run("return 1", vec![]), Value::Null);
 }
+
+#[test]
+fn an_admin_reads_sound_pages() {
+    walk(Role::Admin);
+}

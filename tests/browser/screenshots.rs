@@ -48,3 +48,23 @@ fn take(role: Role) {
 fn everyone() {
     take(Role::Anonymous);
 }
+
+#[test]
+fn developer() {
+    take(Role::Developer);
+}
+
+#[test]
+fn manager() {
+    take(Role::ProductManager);
+}
+
+#[test]
+fn finance() {
+    take(Role::Finance);
+}
+
+#[test]
+fn admin() {
+    take(Role::Admin);
+}
