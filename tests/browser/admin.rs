@@ -35,7 +35,9 @@ fn suspend_and_resume(scripts: Scripts, name: &str) {
     let Some(browser) = Role::Admin.browser(scripts) else {
         return;
     };
-    let consumer = site::demo().api().subscriber(name, "worldtime", "free", json!({ "currency": "USD" }));
+    let consumer = site::demo()
+        .api()
+        .subscriber(name, "worldtime", "free", json!({ "currency": "USD" }));
     answered(&consumer.key, 200, Duration::from_secs(5));
     browser.go("/admin/consumers");
     browser.fill("Find", name);
@@ -47,7 +49,10 @@ fn suspend_and_resume(scripts: Scripts, name: &str) {
     browser.click("Suspend");
     browser.send("[action$='/suspend']", &[]);
     assert_eq!(browser.status(), 422, "suspended without a reason");
-    browser.send("[action$='/suspend']", &[("reason", "Calls from a country that we do not serve")]);
+    browser.send(
+        "[action$='/suspend']",
+        &[("reason", "Calls from a country that we do not serve")],
+    );
     answered(&consumer.key, 403, Duration::from_secs(1));
     browser.wait_for_text("Calls from a country that we do not serve");
     if scripts == Scripts::On {
@@ -59,8 +64,13 @@ fn suspend_and_resume(scripts: Scripts, name: &str) {
     answered(&consumer.key, 200, Duration::from_secs(1));
     // What was done is in the log, with who did it.
     let mut visitor = Visitor::with_cookies(site::base(), &browser.cookies());
-    let log = visitor.page(&format!("/admin/audit?target={}", consumer.consumer)).main_text();
-    assert!(log.contains(&Role::Admin.login().0) || log.to_lowercase().contains("suspend"), "{log}");
+    let log = visitor
+        .page(&format!("/admin/audit?target={}", consumer.consumer))
+        .main_text();
+    assert!(
+        log.contains(&Role::Admin.login().0) || log.to_lowercase().contains("suspend"),
+        "{log}"
+    );
     assert_eq!(browser.noise(), Vec::<String>::new());
 }
 
@@ -88,7 +98,11 @@ fn figures_of_a_consumer_are_those_of_the_admin_api_on_the_page_and_in_the_csv()
     let asked = format!("/usage?interval=day&consumer={}", consumer.consumer);
     let counted = || {
         let items = api.get(&asked)["items"].clone();
-        let requests = items.as_array().unwrap().iter().filter_map(|item| item["requests"].as_u64());
+        let requests = items
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|item| item["requests"].as_u64());
         requests.sum::<u64>()
     };
     browser.wait_until("the calls are not counted", || counted() == 7);
@@ -96,9 +110,16 @@ fn figures_of_a_consumer_are_those_of_the_admin_api_on_the_page_and_in_the_csv()
     let rows = browser.page().main_text();
     assert!(rows.contains(" 7 "), "{rows}");
     let mut visitor = Visitor::with_cookies(site::base(), &browser.cookies());
-    let csv = visitor.get(&format!("/admin/analytics.csv?consumer={}&by=operation", consumer.consumer));
+    let csv = visitor.get(&format!(
+        "/admin/analytics.csv?consumer={}&by=operation",
+        consumer.consumer
+    ));
     assert_eq!(csv.status, 200);
-    assert!(csv.text().lines().any(|line| line.split(',').any(|cell| cell == "7")), "{}", csv.text());
+    assert!(
+        csv.text().lines().any(|line| line.split(',').any(|cell| cell == "7")),
+        "{}",
+        csv.text()
+    );
     browser.screenshot("analytics");
 }
 
@@ -112,15 +133,26 @@ fn a_colleague_is_brought_in_for_one_section_alone() {
     browser.go("/admin/users");
     browser.send(
         "[action='/admin/users']",
-        &[("email", "fiona@example.com"), ("name", "Fiona Marsh"), ("role", "finance")],
+        &[
+            ("email", "fiona@example.com"),
+            ("name", "Fiona Marsh"),
+            ("role", "finance"),
+        ],
     );
     browser.wait_for_text("fiona@example.com");
     let colleague = Browser::open(&house.base(), Scripts::Off).unwrap();
     colleague.go(&house.outbox().wait_for_link("fiona@example.com", "/invite/"));
-    colleague.send("[action^='/invite/']", &[("name", "Fiona Marsh"), ("password", PASSWORD)]);
+    colleague.send(
+        "[action^='/invite/']",
+        &[("name", "Fiona Marsh"), ("password", PASSWORD)],
+    );
     colleague.go("/admin/users");
     assert_eq!(colleague.status(), 403);
-    assert!(colleague.text().contains("admin"), "the page names no role: {}", colleague.text());
+    assert!(
+        colleague.text().contains("admin"),
+        "the page names no role: {}",
+        colleague.text()
+    );
     // Barred: signed out at once.
     browser.go("/admin/users");
     browser.click("Fiona Marsh");
@@ -141,7 +173,12 @@ fn the_portal_takes_the_colours_of_a_company_and_refuses_those_that_nobody_can_r
     assert_eq!(browser.status(), 422, "{}", browser.text());
     assert_eq!(browser.value("accent"), "#ffff66");
     browser.screenshot("settings-contrast");
-    let fields = [("accent", "#8a1c4a"), ("dark-accent", "#b0386c"), ("name", "Kestrel APIs"), ("signup", "invitation")];
+    let fields = [
+        ("accent", "#8a1c4a"),
+        ("dark-accent", "#b0386c"),
+        ("name", "Kestrel APIs"),
+        ("signup", "invitation"),
+    ];
     browser.send("[action='/admin/settings']", &fields);
     browser.wait_for_text("saved");
     browser.go("/");
@@ -157,4 +194,3 @@ fn the_portal_takes_the_colours_of_a_company_and_refuses_those_that_nobody_can_r
     browser.send("[action='/admin/settings/mail']", &[("to", "ops@example.com")]);
     browser.wait_until("no test mail", || !house.outbox().to("ops@example.com").is_empty());
 }
-
