@@ -22,6 +22,17 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
+impl Report {
+    /// Adds another part of the same pass.
+    pub(crate) fn add(&mut self, part: Self) {
+        self.accounts += part.accounts;
+        self.invoices += part.invoices;
+        self.credit_notes += part.credit_notes;
+        self.waiting += part.waiting;
+        self.failures.extend(part.failures);
+    }
+}
+
 /// An account that could not be billed; the next pass tries it again.
 #[derive(Debug)]
 pub struct Failure {

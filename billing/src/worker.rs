@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::clock::{Clock, Timestamp};
 use domain::ids::RunId;
 use store::Store;
-use store::billing::{BillMode, BillingRun, NewBillingRun, RunScope};
+use store::billing::{BillMode, BillingRun, NewBillingRun, RunFailure, RunScope};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -304,14 +304,19 @@ impl Handle {
         let store = &self.0.parts.store;
         let accounts = pass.accounts(store).await?;
         progress.begin(accounts.len());
+        if let Some(run) = &progress.run {
+            store.forget_run_failures(run.id).await?;
+        }
         let mut report = Report::default();
         for account in accounts {
-            let failed = report.failures.len();
-            pass.bill(store, account, &mut report).await;
-            progress.step(report.failures.len() == failed);
+            let mut one = Report::default();
+            pass.bill(store, account, &mut one).await;
+            progress.step(&one);
             if let Some(run) = &progress.run {
+                note(store, run, &one, pass.now).await?;
                 store.billing_run_progress(run, self.lease().1).await?;
             }
+            report.add(one);
         }
         Ok(report)
     }
@@ -339,10 +344,27 @@ impl Progress {
         }
     }
 
-    fn step(&mut self, billed: bool) {
+    /// Adds what became of one account.
+    fn step(&mut self, one: &Report) {
         if let Some(run) = &mut self.run {
+            let billed = one.failures.is_empty();
             run.done += u32::from(billed);
             run.failed += u32::from(!billed);
+            run.invoices += one.invoices;
+            run.credit_notes += one.credit_notes;
         }
     }
+}
+
+/// Writes down whom the run could not bill, for those who look at it.
+async fn note(store: &Store, run: &BillingRun, one: &Report, now: Timestamp) -> Result<(), store::Error> {
+    for failure in &one.failures {
+        let failure = RunFailure {
+            account: failure.account,
+            reason: failure.error.to_string(),
+            at: now,
+        };
+        store.note_run_failure(run.id, &failure).await?;
+    }
+    Ok(())
 }

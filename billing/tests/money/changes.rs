@@ -69,6 +69,7 @@ pub(crate) async fn pay(world: &World, invoice: &domain::invoice::InvoiceView, a
         amount,
         method: "bank_transfer".to_owned(),
         reference: None,
+        received_at: None,
     };
     let order = crate::world::order(invoice.created_at);
     world

@@ -29,6 +29,7 @@ fn payment(amount: i64) -> NewPayment {
         amount,
         method: "bank_transfer".to_owned(),
         reference: Some("ref".to_owned()),
+        received_at: None,
     }
 }
 

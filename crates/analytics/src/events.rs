@@ -103,6 +103,19 @@ pub struct EventFilter {
     pub mode: Mode,
 }
 
+/// Facts, counted one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RawCount {
+    /// Facts of every kind, those that belong to no subscription too.
+    pub facts: u64,
+    /// Requests of subscriptions.
+    pub requests: u64,
+    /// Those that are billed.
+    pub billable: u64,
+}
+
+const COUNTED_AT_ONCE: usize = 5_000;
+
 /// Which requests stand behind a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -207,6 +220,29 @@ impl Embedded {
         items.truncate(limit);
         let next = if more { items.last().map(cursor) } else { None };
         Ok(Page { items, next })
+    }
+
+    /// Counts the facts of a filter one by one, without any roll-up: what every other number must agree with.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
+        let (mut count, mut after) = (RawCount::default(), None);
+        loop {
+            let page = self.events(filter, after, COUNTED_AT_ONCE).await?;
+            for stored in &page.items {
+                count.facts += 1;
+                // Neither a part of a request that goes on, nor what nobody pays for.
+                if stored.fact.outcome.kind != Kind::Checkpoint && stored.fact.subscription.is_some() {
+                    count.requests += 1;
+                    count.billable += u64::from(billable(&stored.fact.outcome.class()));
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// Everything recorded of a request id: facts (several where a client used it more than once), oldest first.

@@ -20,6 +20,6 @@ mod usage;
 pub use batch::Batch;
 pub use database::Embedded;
 pub use error::Error;
-pub use events::{Cursor, EventFilter, Evidence, Page, StoredFact, StoredSample};
+pub use events::{Cursor, EventFilter, Evidence, Page, RawCount, StoredFact, StoredSample};
 pub use recent::RecentFilter;
 pub use usage::{Billable, Dimension, Interval, UsageQuery, UsageRow};

@@ -73,7 +73,34 @@ const LIST: &str =
     "SELECT * FROM accounts WHERE ($1 IS NULL OR id = $1) AND deleted_at IS NULL AND ($2 IS NULL OR id > $2)
     ORDER BY id LIMIT $3";
 
+const FOUND: &str = "SELECT * FROM accounts WHERE deleted_at IS NULL AND ($1 IS NULL OR LOWER(name) LIKE $1 ESCAPE '!')
+    ORDER BY LOWER(name), id LIMIT $2 OFFSET $3";
+const FOUND_COUNT: &str =
+    "SELECT COUNT(*) FROM accounts WHERE deleted_at IS NULL AND ($1 IS NULL OR LOWER(name) LIKE $1 ESCAPE '!')";
+
+/// A pattern of LIKE for texts that hold these words, whatever their case.
+fn holding(words: Option<&str>) -> Option<String> {
+    let words = words.map(str::trim).filter(|words| !words.is_empty())?;
+    let plain = words.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    Some(format!("%{plain}%"))
+}
+
 impl Store {
+    /// Accounts in force whose name holds some words, by name: `limit` of them after `skip`, and how many there are.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn find_accounts(
+        &self,
+        words: Option<&str>,
+        (skip, limit): (u32, u32),
+    ) -> Result<(Vec<Account>, u64)> {
+        let pattern = holding(words);
+        let found = self.control.all(FOUND, args![pattern.clone(), limit, skip]).await?;
+        let count: Option<i64> = self.control.scalar(FOUND_COUNT, args![pattern]).await?;
+        Ok((found, u64::try_from(count.unwrap_or(0)).unwrap_or(0)))
+    }
+
     /// The account of this id, deleted or not, when the scope includes it.
     ///
     /// # Errors

@@ -18,10 +18,13 @@ mod finalize;
 mod past;
 mod payments;
 mod read;
+mod reconcile;
 mod revenue;
 mod runs;
+mod search;
 mod sort;
 mod transitions;
+mod unbilled;
 mod usage;
 mod voiding;
 mod write;
@@ -34,8 +37,11 @@ pub use evidence::LineEvidence;
 pub use past::PastUse;
 pub use payments::NewPayment;
 pub use read::{InvoiceFilter, InvoiceSummary};
-pub use revenue::RevenueRow;
-pub use runs::{BillingRun, NewBillingRun, RunScope};
+pub use reconcile::{BilledPart, BookedPart, Books, JournalBook};
+pub use revenue::{Earned, RevenueRow};
+pub use runs::{BillingRun, NewBillingRun, RunFailure, RunScope};
+pub use search::{InvoiceSearch, InvoiceState, InvoiceSum};
+pub use unbilled::{Unbilled, UnbilledLine};
 
 use crate::Error;
 

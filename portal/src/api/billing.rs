@@ -40,14 +40,14 @@ pub(crate) struct NewRun {
     /// Whom; everybody unless given.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// What; everything that is due unless given.
     #[serde(default)]
     #[schema(inline)]
-    kind: RunKind,
+    pub(crate) kind: RunKind,
     /// Whether invoices are issued at once; else they stay drafts that `POST /invoices/{id}/finalize` issues.
     #[serde(default = "yes")]
-    finalize: bool,
+    pub(crate) finalize: bool,
 }
 
 const fn yes() -> bool {
@@ -59,6 +59,14 @@ const fn yes() -> bool {
 pub(crate) struct QueuedRun {
     /// For `GET /billing/runs/{id}`.
     id: String,
+}
+
+/// An account that a run could not bill.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingRunFailure)]
+pub(crate) struct RunFailureBody {
+    account_id: String,
+    reason: String,
 }
 
 /// How far a run is.
@@ -74,14 +82,20 @@ pub(crate) struct RunBody {
     total: u32,
     /// Accounts that could not be billed; the next run tries them again.
     failed: u32,
+    /// Invoices that it made.
+    invoices: u32,
+    /// Credit notes that it made.
+    credit_notes: u32,
+    /// The accounts that could not be billed, with the reason.
+    failures: Vec<RunFailureBody>,
     #[schema(value_type = String, format = DateTime)]
     requested_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
 }
 
-/// `POST /billing/run`
-pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Body<NewRun>) -> Answer {
+/// Queues a run for the billing worker.
+pub(crate) async fn start_run(app: &App, caller: &Caller, wanted: &NewRun) -> Result<RunId, Problem> {
     if let Some(account) = wanted.account
         && app.store.account(caller.scope(), account).await?.is_none()
     {
@@ -98,7 +112,7 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Bo
         finalize: wanted.finalize,
         own_until: None,
     };
-    let mut tx = caller.change(&app).await?;
+    let mut tx = caller.change(app).await?;
     tx.audit(AuditEvent {
         action: format!("{}.start", Kind::BillingRun),
         kind: Kind::BillingRun,
@@ -109,10 +123,13 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Bo
     });
     app.commit(tx).await?;
     app.store.enqueue_billing_run(&new, now).await?;
-    Ok(answer::json(
-        StatusCode::ACCEPTED,
-        &QueuedRun { id: new.id.to_string() },
-    ))
+    Ok(new.id)
+}
+
+/// `POST /billing/run`
+pub(crate) async fn run(State(app): State<App>, caller: Caller, Body(wanted): Body<NewRun>) -> Answer {
+    let id = start_run(&app, &caller, &wanted).await?;
+    Ok(answer::json(StatusCode::ACCEPTED, &QueuedRun { id: id.to_string() }))
 }
 
 /// Documentation of [`run`].
@@ -132,7 +149,14 @@ pub(crate) async fn show_run(State(app): State<App>, Id(id): Id<RunId>) -> Answe
         .billing_run(id)
         .await?
         .ok_or_else(|| Problem::missing("billing run"))?;
+    let failures = app.store.run_failures(id).await?.into_iter().map(|failure| RunFailureBody {
+        account_id: failure.account.to_string(),
+        reason: failure.reason,
+    });
     let body = RunBody {
+        invoices: run.invoices,
+        credit_notes: run.credit_notes,
+        failures: failures.collect(),
         id: run.id.to_string(),
         state: run.state,
         done: run.done,

@@ -163,6 +163,9 @@ pub(crate) struct PaymentBody {
     id: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
+    /// When the money came in.
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
     /// Minor units.
     amount: i64,
     /// `balance` for what the account had to its credit.
@@ -175,6 +178,7 @@ impl From<PaymentView> for PaymentBody {
         Self {
             id: payment.id.to_string(),
             at: payment.at,
+            received_at: payment.received_at,
             amount: payment.amount,
             method: payment.method,
             reference: payment.reference,
@@ -187,9 +191,9 @@ impl From<PaymentView> for PaymentBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreditLine {
     /// Number of the invoice's line.
-    pub(super) line: u32,
+    pub(crate) line: u32,
     /// Minor units without tax.
-    pub(super) amount: i64,
+    pub(crate) amount: i64,
 }
 
 /// A credit note.
@@ -296,6 +300,23 @@ pub(crate) async fn seen(app: &App, caller: &Caller, id: InvoiceId) -> Result<In
     view.ok_or_else(|| Problem::missing("invoice"))
 }
 
+/// The invoice as a PDF.
+pub(crate) async fn as_pdf(view: InvoiceView) -> Result<Vec<u8>, Problem> {
+    let id = view.id;
+    // Fonts and compression take their time: not on the loop that serves everyone.
+    match tokio::task::spawn_blocking(move || documents::pdf(&view)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, invoice = %id, "an invoice has no PDF");
+            Err(Problem::internal())
+        }
+        Err(error) => {
+            tracing::error!(%error, invoice = %id, "an invoice has no PDF");
+            Err(Problem::internal())
+        }
+    }
+}
+
 /// `GET /invoices`
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Query(which): Query<Which>) -> Answer {
     let status = which.status.as_deref().map(|word| {
@@ -359,21 +380,7 @@ pub(crate) async fn file_or(
             &format!("{name}.csv"),
             documents::csv(&view).into_bytes(),
         )),
-        "pdf" => {
-            // Fonts and compression take their time: not on the loop that serves everyone.
-            let made = tokio::task::spawn_blocking(move || documents::pdf(&view)).await;
-            match made {
-                Ok(Ok(bytes)) => Ok(file("application/pdf", &format!("{name}.pdf"), bytes)),
-                Ok(Err(error)) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, invoice = %id, "an invoice has no PDF");
-                    Err(Problem::internal())
-                }
-                Err(error) => {
-                    tracing::error!(%error, invoice = %id, "an invoice has no PDF");
-                    Err(Problem::internal())
-                }
-            }
-        }
+        "pdf" => Ok(file("application/pdf", &format!("{name}.pdf"), as_pdf(view).await?)),
         _ => Err(Problem::missing("form of an invoice: write .pdf or .csv")),
     }
 }

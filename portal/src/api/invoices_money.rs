@@ -1,12 +1,15 @@
-//! What the provider does with an invoice: `…/finalize`, `/void`, `/reissue`, `/payments`, `/credit-notes`.
+//! What the provider does with an invoice: `…/finalize`, `/void`, `/reissue`, `/payments`, `/credit-notes`,
+//! `/uncollectible`. Each is a function that the pages call too.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::clock::Timestamp;
 use domain::ids::InvoiceId;
+use domain::invoice::InvoiceView;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use store::billing::{BillMode, BillOrder, NewCreditNote, NewPayment};
-use store::{AuditEvent, Kind, Scope};
+use store::{AuditEvent, Kind};
 use utoipa::ToSchema;
 
 use super::answer::{self, Answer, Id};
@@ -28,23 +31,34 @@ fn order(app: &App, caller: &Caller) -> BillOrder {
     }
 }
 
-/// Audits what was done and answers with the invoice as it is then.
-async fn done(app: &App, caller: &Caller, id: InvoiceId, (verb, before, status): (&str, Json, StatusCode)) -> Answer {
+/// What is written into the audit log about a step.
+struct Note<'a> {
+    verb: &'static str,
+    before: Json,
+    reason: Option<&'a str>,
+}
+
+/// Audits what was done and gives the invoice as it is then.
+async fn done(app: &App, caller: &Caller, id: InvoiceId, note: Note<'_>) -> Result<InvoiceView, Problem> {
     let view = seen(app, caller, id).await?;
+    let mut after = standing(&view);
+    if let (Some(reason), Some(fields)) = (note.reason, after.as_object_mut()) {
+        fields.insert("reason".to_owned(), Json::from(reason));
+    }
     let mut tx = caller.change(app).await?;
     tx.audit(AuditEvent {
-        action: format!("{}.{verb}", Kind::Invoice),
+        action: format!("{}.{}", Kind::Invoice, note.verb),
         kind: Kind::Invoice,
         target: id.to_string(),
         account: Some(view.account_id),
-        before: Some(before),
-        after: Some(standing(&view)),
+        before: Some(note.before),
+        after: Some(after),
     });
     app.commit(tx).await?;
-    Ok(answer::json(status, &InvoiceBody::from(view)))
+    Ok(view)
 }
 
-fn standing(view: &domain::invoice::InvoiceView) -> Json {
+fn standing(view: &InvoiceView) -> Json {
     json!({ "number": view.number, "status": view.status, "paid": view.paid, "credited": view.credited, "amount_due": view.amount_due })
 }
 
@@ -59,13 +73,32 @@ fn text(pointer: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+fn shown(status: StatusCode, view: InvoiceView) -> axum::response::Response {
+    answer::json(status, &InvoiceBody::from(view))
+}
+
+/// Issues a draft: it gets its number. A remark goes to the audit log.
+pub(crate) async fn issue(
+    app: &App,
+    caller: &Caller,
+    id: InvoiceId,
+    remark: Option<&str>,
+) -> Result<InvoiceView, Problem> {
+    let before = before(app, caller, id).await?;
+    app.store
+        .finalize_invoice(caller.scope(), id, &order(app, caller))
+        .await?;
+    let note = Note {
+        verb: "finalize",
+        before,
+        reason: remark,
+    };
+    done(app, caller, id, note).await
+}
+
 /// `POST /invoices/{id}/finalize`
 pub(crate) async fn finalize(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>) -> Answer {
-    let was = before(&app, &caller, id).await?;
-    app.store
-        .finalize_invoice(caller.scope(), id, &order(&app, &caller))
-        .await?;
-    done(&app, &caller, id, ("finalize", was, StatusCode::OK)).await
+    Ok(shown(StatusCode::OK, issue(&app, &caller, id, None).await?))
 }
 
 /// Documentation of [`finalize`].
@@ -83,6 +116,26 @@ pub(crate) struct VoidInvoice {
     reason: String,
 }
 
+/// Makes an invoice void.
+pub(crate) async fn make_void(
+    app: &App,
+    caller: &Caller,
+    id: InvoiceId,
+    reason: &str,
+) -> Result<InvoiceView, Problem> {
+    let before = before(app, caller, id).await?;
+    text("/reason", reason)?;
+    app.store
+        .void_invoice(caller.scope(), id, reason, &order(app, caller))
+        .await?;
+    let note = Note {
+        verb: "void",
+        before,
+        reason: Some(reason),
+    };
+    done(app, caller, id, note).await
+}
+
 /// `POST /invoices/{id}/void`
 pub(crate) async fn void(
     State(app): State<App>,
@@ -90,12 +143,10 @@ pub(crate) async fn void(
     Id(id): Id<InvoiceId>,
     Body(wanted): Body<VoidInvoice>,
 ) -> Answer {
-    let was = before(&app, &caller, id).await?;
-    text("/reason", &wanted.reason)?;
-    app.store
-        .void_invoice(caller.scope(), id, &wanted.reason, &order(&app, &caller))
-        .await?;
-    done(&app, &caller, id, ("void", was, StatusCode::OK)).await
+    Ok(shown(
+        StatusCode::OK,
+        make_void(&app, &caller, id, &wanted.reason).await?,
+    ))
 }
 
 /// Documentation of [`void`].
@@ -106,9 +157,9 @@ pub(crate) fn void_doc() -> Doc {
         .answer::<InvoiceBody>(200, "It does not count any more")
 }
 
-/// `POST /invoices/{id}/reissue`
-pub(crate) async fn reissue(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>) -> Answer {
-    let view = seen(&app, &caller, id).await?;
+/// Bills again what a void invoice had charged; gives the new invoice.
+pub(crate) async fn bill_again(app: &App, caller: &Caller, id: InvoiceId) -> Result<InvoiceView, Problem> {
+    let view = seen(app, caller, id).await?;
     let bill = app
         .store
         .account_bill(view.account_id)
@@ -116,7 +167,7 @@ pub(crate) async fn reissue(State(app): State<App>, caller: Caller, Id(id): Id<I
         .ok_or_else(|| Problem::missing("account"))?;
     let again = BillOrder {
         mode: BillMode::Reissue(id),
-        ..order(&app, &caller)
+        ..order(app, caller)
     };
     let made = app.store.bill_account(&bill, &again).await?;
     let new = made
@@ -124,13 +175,17 @@ pub(crate) async fn reissue(State(app): State<App>, caller: Caller, Id(id): Id<I
         .first()
         .copied()
         .ok_or_else(|| Problem::conflict("nothing of this invoice is left to bill"))?;
-    done(
-        &app,
-        &caller,
-        new,
-        ("reissue", json!({ "void": id }), StatusCode::CREATED),
-    )
-    .await
+    let note = Note {
+        verb: "reissue",
+        before: json!({ "void": id }),
+        reason: None,
+    };
+    done(app, caller, new, note).await
+}
+
+/// `POST /invoices/{id}/reissue`
+pub(crate) async fn reissue(State(app): State<App>, caller: Caller, Id(id): Id<InvoiceId>) -> Answer {
+    Ok(shown(StatusCode::CREATED, bill_again(&app, &caller, id).await?))
 }
 
 /// Documentation of [`reissue`].
@@ -144,27 +199,31 @@ pub(crate) fn reissue_doc() -> Doc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPaymentBody {
     /// Minor units; at most what is due.
-    amount: i64,
+    pub(crate) amount: i64,
     /// How it came, such as `bank_transfer`.
     #[serde(default = "bank_transfer")]
-    method: String,
+    pub(crate) method: String,
     /// The payer's reference.
     #[serde(default)]
-    reference: Option<String>,
+    pub(crate) reference: Option<String>,
+    /// When the money came in (RFC 3339); now unless given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) received_at: Option<Timestamp>,
 }
 
 fn bank_transfer() -> String {
     "bank_transfer".to_owned()
 }
 
-/// `POST /invoices/{id}/payments`
-pub(crate) async fn pay(
-    State(app): State<App>,
-    caller: Caller,
-    Id(id): Id<InvoiceId>,
-    Body(wanted): Body<NewPaymentBody>,
-) -> Answer {
-    let was = before(&app, &caller, id).await?;
+/// Records a payment.
+pub(crate) async fn record_payment(
+    app: &App,
+    caller: &Caller,
+    id: InvoiceId,
+    wanted: NewPaymentBody,
+) -> Result<InvoiceView, Problem> {
+    let before = before(app, caller, id).await?;
     text("/method", &wanted.method)?;
     if wanted
         .reference
@@ -180,11 +239,30 @@ pub(crate) async fn pay(
         amount: wanted.amount,
         method: wanted.method,
         reference: wanted.reference,
+        received_at: wanted.received_at,
     };
     app.store
-        .record_payment(caller.scope(), id, &payment, &order(&app, &caller))
+        .record_payment(caller.scope(), id, &payment, &order(app, caller))
         .await?;
-    done(&app, &caller, id, ("pay", was, StatusCode::CREATED)).await
+    let note = Note {
+        verb: "pay",
+        before,
+        reason: None,
+    };
+    done(app, caller, id, note).await
+}
+
+/// `POST /invoices/{id}/payments`
+pub(crate) async fn pay(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<InvoiceId>,
+    Body(wanted): Body<NewPaymentBody>,
+) -> Answer {
+    Ok(shown(
+        StatusCode::CREATED,
+        record_payment(&app, &caller, id, wanted).await?,
+    ))
 }
 
 /// Documentation of [`pay`].
@@ -200,9 +278,33 @@ pub(crate) fn pay_doc() -> Doc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCreditNoteBody {
     /// Why; stands on the document.
-    reason: String,
+    pub(crate) reason: String,
     /// What goes back, at most what remains of each line.
-    lines: Vec<CreditLine>,
+    pub(crate) lines: Vec<CreditLine>,
+}
+
+/// Issues a credit note.
+pub(crate) async fn give_back(
+    app: &App,
+    caller: &Caller,
+    id: InvoiceId,
+    wanted: NewCreditNoteBody,
+) -> Result<InvoiceView, Problem> {
+    let before = before(app, caller, id).await?;
+    text("/reason", &wanted.reason)?;
+    let note = NewCreditNote {
+        reason: wanted.reason.clone(),
+        lines: wanted.lines.iter().map(|line| (line.line, line.amount)).collect(),
+    };
+    app.store
+        .create_credit_note(caller.scope(), id, &note, &order(app, caller))
+        .await?;
+    let note = Note {
+        verb: "credit",
+        before,
+        reason: Some(&wanted.reason),
+    };
+    done(app, caller, id, note).await
 }
 
 /// `POST /invoices/{id}/credit-notes`
@@ -212,17 +314,7 @@ pub(crate) async fn credit(
     Id(id): Id<InvoiceId>,
     Body(wanted): Body<NewCreditNoteBody>,
 ) -> Answer {
-    let was = before(&app, &caller, id).await?;
-    text("/reason", &wanted.reason)?;
-    let lines = wanted.lines.iter().map(|line| (line.line, line.amount)).collect();
-    let note = NewCreditNote {
-        reason: wanted.reason,
-        lines,
-    };
-    app.store
-        .create_credit_note(Scope::All, id, &note, &order(&app, &caller))
-        .await?;
-    done(&app, &caller, id, ("credit", was, StatusCode::CREATED)).await
+    Ok(shown(StatusCode::CREATED, give_back(&app, &caller, id, wanted).await?))
 }
 
 /// Documentation of [`credit`].
@@ -231,4 +323,51 @@ pub(crate) fn credit_doc() -> Doc {
         .text("First off what is due; the rest is credit of the account, which the next invoice takes.")
         .body::<NewCreditNoteBody>()
         .answer::<InvoiceBody>(201, "The invoice with its credit notes")
+}
+
+/// Why nobody expects a payment any more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GiveUpInvoice {
+    /// For people.
+    reason: String,
+}
+
+/// Gives up an open invoice; a payment that comes in later can still be recorded.
+pub(crate) async fn mark_uncollectible(
+    app: &App,
+    caller: &Caller,
+    id: InvoiceId,
+    reason: &str,
+) -> Result<InvoiceView, Problem> {
+    let before = before(app, caller, id).await?;
+    text("/reason", reason)?;
+    app.store
+        .mark_uncollectible(caller.scope(), id, reason, &order(app, caller))
+        .await?;
+    let note = Note {
+        verb: "give_up",
+        before,
+        reason: Some(reason),
+    };
+    done(app, caller, id, note).await
+}
+
+/// `POST /invoices/{id}/uncollectible`
+pub(crate) async fn give_up(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<InvoiceId>,
+    Body(wanted): Body<GiveUpInvoice>,
+) -> Answer {
+    let view = mark_uncollectible(&app, &caller, id, &wanted.reason).await?;
+    Ok(shown(StatusCode::OK, view))
+}
+
+/// Documentation of [`give_up`].
+pub(crate) fn give_up_doc() -> Doc {
+    Doc::new(TAG, "markInvoiceUncollectible", "Give up an open invoice")
+        .text("Nobody expects its payment any more. It stays owed: a payment that comes in later can still be recorded.")
+        .body::<GiveUpInvoice>()
+        .answer::<InvoiceBody>(200, "It is uncollectible")
 }

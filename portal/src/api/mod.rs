@@ -29,6 +29,7 @@ pub(crate) mod invoices_money;
 pub(crate) mod members;
 pub(crate) mod plans;
 pub(crate) mod products;
+pub(crate) mod reconciliation;
 pub(crate) mod refusals;
 pub(crate) mod requests;
 pub(crate) mod revenue;

@@ -7,7 +7,7 @@ use super::scope::Area::{
 };
 use super::{
     accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices,
-    invoices_evidence, invoices_money, members, plans, products, requests, revenue, subscriptions, test_clock, tokens,
+    invoices_evidence, invoices_money, members, plans, products, reconciliation, requests, revenue, subscriptions, test_clock, tokens,
     transitions, usage, usage_events, users,
 };
 
@@ -112,11 +112,13 @@ fn money() -> Vec<Endpoint> {
         post("/invoices/{id}/reissue", deployment(Invoices, Write), invoices_money::reissue, invoices_money::reissue_doc()),
         post("/invoices/{id}/payments", deployment(Invoices, Write), invoices_money::pay, invoices_money::pay_doc()),
         post("/invoices/{id}/credit-notes", deployment(Invoices, Write), invoices_money::credit, invoices_money::credit_doc()),
+        post("/invoices/{id}/uncollectible", deployment(Invoices, Write), invoices_money::give_up, invoices_money::give_up_doc()),
         get("/accounts/{id}/balance", account(Invoices, Read), billing::balance, billing::balance_doc()),
         post("/billing/run", deployment(Billing, Write), billing::run, billing::run_doc()),
         get("/billing/runs/{id}", deployment(Billing, Read), billing::show_run, billing::show_run_doc()),
         post("/billing/preview", deployment(Billing, Read), billing_preview::preview, billing_preview::preview_doc()),
         post("/billing/rate", deployment(Billing, Read), billing::rate, billing::rate_doc()),
         get("/revenue", deployment(Billing, Read), revenue::show, revenue::show_doc()),
+        get("/reconciliation", deployment(Billing, Read), reconciliation::show, reconciliation::show_doc()),
     ]
 }

@@ -6,6 +6,8 @@ pub(crate) mod app;
 pub(crate) mod home;
 pub(crate) mod looks;
 pub(crate) mod manage;
+pub(crate) mod finance;
+pub(crate) mod money;
 pub(crate) mod people;
 pub(crate) mod statics;
 pub(crate) mod web;
@@ -33,6 +35,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
     pages.extend(looks::table());
     pages.extend(manage::table());
     pages.extend(people::table());
+    pages.extend(finance::table());
     pages
 }
 

@@ -55,6 +55,8 @@ fn rows() -> Vec<Row> {
         row("POST", "/plans/{product}/{plan}/publish", Refused, json!({})),
         row("POST", "/plans/{product}/{plan}/migrate", Refused, json!({"at": "now"})),
         row("GET", "/gateways", Refused, none.clone()),
+        row("GET", "/reconciliation", Refused, none.clone()),
+        row("POST", "/invoices/{id}/uncollectible", Refused, reason()),
         row("GET", "/audit-events", Empty, none.clone()),
         row("GET", "/usage", Empty, none.clone()),
         row("GET", "/usage/events", Empty, none.clone()),

@@ -1,7 +1,7 @@
 //! Where each piece of text stands.
 #![expect(clippy::float_arithmetic, reason = "lengths on paper")]
 
-use domain::invoice::{InvoiceView, LineView};
+use domain::invoice::{InvoiceStatus, InvoiceView, LineView};
 use domain::money::Money;
 
 use super::fonts::{Fonts, Weight, clean};
@@ -15,7 +15,10 @@ const TOP: f32 = 60.0;
 const BOTTOM: f32 = HEIGHT - 70.0;
 const SIZE: f32 = 8.5;
 const STEP: f32 = 12.0;
-const DESCRIPTION: f32 = 230.0;
+const SMALL: f32 = 7.5;
+const FACTS: f32 = LEFT + 70.0;
+const DESCRIPTION: f32 = 220.0;
+const NUMBERS: f32 = 95.0;
 const MORE_THAN_ANY_LINE: usize = 4_000;
 
 /// What a piece of text is, for readers that do not see.
@@ -137,13 +140,15 @@ impl Place<'_> {
     fn header(&mut self) {
         for line in self
             .fonts
-            .wrap(&words::title(self.invoice), (Weight::Bold, 16.0), RIGHT - LEFT)
+            .wrap(&words::title(self.invoice), (Weight::Bold, 18.0), RIGHT - LEFT)
         {
-            self.write((LEFT, false), (Weight::Bold, 16.0), Role::Title, &line);
-            self.y += 22.0;
+            self.write((LEFT, false), (Weight::Bold, 18.0), Role::Title, &line);
+            self.y += 24.0;
         }
         for (name, value) in words::facts(self.invoice) {
-            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &format!("{name}: {value}"));
+            self.write((LEFT, false), (Weight::Regular, SIZE), Role::Text, name);
+            self.write((FACTS, false), (Weight::Regular, SIZE), Role::Text, &value);
+            self.y += STEP + 1.0;
         }
         self.y += STEP;
         let top = self.y;
@@ -160,14 +165,33 @@ impl Place<'_> {
             self.y.max(from_ends)
         } else {
             self.y
-        } + STEP * 2.0;
+        } + STEP * 1.5;
+        self.asked();
+        self.y += STEP * 1.5;
+    }
+
+    /// What is asked for, in one large line.
+    fn asked(&mut self) {
+        let amount = Money::new(self.invoice.amount_due, self.invoice.currency);
+        let text = match self.invoice.due_at {
+            Some(due) if self.invoice.status == InvoiceStatus::Open => {
+                format!("{amount} due by {}", words::date(self.invoice, due))
+            }
+            _ => format!("{amount} due"),
+        };
+        for line in self.fonts.wrap(&text, (Weight::Bold, 12.0), RIGHT - LEFT) {
+            self.room(STEP * 2.0);
+            self.write((LEFT, false), (Weight::Bold, 12.0), Role::Text, &line);
+            self.y += STEP * 1.5;
+        }
     }
 
     fn party(&mut self, x: f32, name: &str, lines: &[String]) {
         let width = (RIGHT - LEFT) / 2.0 - 10.0;
-        self.paragraph((x, width), Weight::Bold, name);
-        for line in lines {
-            self.paragraph((x, width), Weight::Regular, line);
+        self.paragraph((x, width), Weight::Regular, name);
+        for (n, line) in lines.iter().enumerate() {
+            let weight = if n == 0 { Weight::Bold } else { Weight::Regular };
+            self.paragraph((x, width), weight, line);
         }
     }
 
@@ -186,8 +210,15 @@ impl Place<'_> {
         }
         self.head(Role::Head);
         let invoice = self.invoice;
-        for (row, line) in (0..).zip(&invoice.lines) {
+        let mut row = 0;
+        for line in &invoice.lines {
             self.row(row, line);
+            row += 1;
+            for tier in words::tiers(line, invoice.currency) {
+                self.tier(row, &tier);
+                row += 1;
+            }
+            self.y += 4.0;
         }
         self.y += 4.0;
         self.rule();
@@ -197,34 +228,53 @@ impl Place<'_> {
         let text: String = line.description.chars().take(MORE_THAN_ANY_LINE).collect();
         let mut lines = self.fonts.wrap(&text, (Weight::Regular, SIZE), DESCRIPTION);
         lines.push(words::days(self.invoice, line.period_start, line.period_end));
-        lines.extend(tiers(line));
-        let quantity = format!("{} {}", line.quantity, line.unit_label);
-        let amount = Money::new(line.amount, self.invoice.currency).to_major_string();
-        for (n, text) in lines.iter().enumerate() {
+        let quantity = format!("{} {}", words::grouped(&line.quantity), line.unit_label);
+        let quantity = self.fonts.wrap(&quantity, (Weight::Regular, SIZE), NUMBERS);
+        let price = line
+            .unit_price
+            .as_deref()
+            .map(|price| words::price(price, self.invoice.currency));
+        let amount = Money::new(line.amount, self.invoice.currency).to_string();
+        for n in 0..lines.len().max(quantity.len()) {
             if self.room(STEP) {
                 self.head(|_| Role::Artifact);
             }
+            let mut cell = |column: u32, text: Option<&str>| {
+                if let Some(text) = text {
+                    self.cell((row, column), SIZE, text);
+                }
+            };
+            cell(0, lines.get(n).map(String::as_str));
+            cell(1, quantity.get(n).map(String::as_str));
             if n == 0 {
-                let quantity = self.fonts.wrap(&quantity, (Weight::Regular, SIZE), 95.0).remove(0);
-                self.write(
-                    (COLUMNS[1].1, true),
-                    (Weight::Regular, SIZE),
-                    Role::Cell(row, 1),
-                    &quantity,
-                );
-                let price = line.unit_price.as_deref().unwrap_or("tiers");
-                self.write((COLUMNS[2].1, true), (Weight::Regular, SIZE), Role::Cell(row, 2), price);
-                self.write(
-                    (COLUMNS[3].1, true),
-                    (Weight::Regular, SIZE),
-                    Role::Cell(row, 3),
-                    &amount,
-                );
+                cell(2, price.as_deref());
+                cell(3, Some(&amount));
             }
-            self.write((LEFT, false), (Weight::Regular, SIZE), Role::Cell(row, 0), text);
             self.y += STEP;
         }
-        self.y += 4.0;
+    }
+
+    fn tier(&mut self, row: u32, tier: &words::TierRow) {
+        if self.room(STEP) {
+            self.head(|_| Role::Artifact);
+        }
+        let cells = [
+            format!("    {}", tier.label),
+            tier.quantity.clone(),
+            tier.price.clone(),
+            tier.amount.clone(),
+        ];
+        for (column, text) in (0..).zip(&cells) {
+            self.cell((row, column), SMALL, text);
+        }
+        self.y += STEP - 1.0;
+    }
+
+    fn cell(&mut self, (row, column): (u32, u32), size: f32, text: &str) {
+        let place = usize::try_from(column).ok().and_then(|column| COLUMNS.get(column));
+        if let Some((_, x, ends)) = place {
+            self.write((*x, *ends), (Weight::Regular, size), Role::Cell(row, column), text);
+        }
     }
 
     fn sums(&mut self) {
@@ -243,13 +293,16 @@ impl Place<'_> {
 
     fn notes(&mut self) {
         let invoice = self.invoice;
+        if let Some(terms) = words::terms(invoice) {
+            self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &terms);
+        }
         for payment in &invoice.payments {
             let amount = Money::new(payment.amount, invoice.currency);
             let reference = payment.reference.as_deref().unwrap_or_default();
             let text = format!(
                 "Paid {amount} on {} by {} {reference}",
-                words::date(invoice, payment.at),
-                payment.method
+                words::date(invoice, payment.received_at),
+                words::method(&payment.method)
             );
             self.paragraph((LEFT, RIGHT - LEFT), Weight::Regular, &text);
         }
@@ -270,8 +323,13 @@ impl Place<'_> {
 
     fn page_numbers(&mut self) {
         let pages = self.sheets.len();
+        let number = self
+            .invoice
+            .number
+            .as_ref()
+            .map_or_else(String::new, |number| format!("{}, ", clean(number)));
         for (n, sheet) in (1..).zip(&mut self.sheets) {
-            let text = format!("Page {n} of {pages}");
+            let text = format!("{number}{n} of {pages}");
             let width = self.fonts.width(&text, Weight::Regular, 7.5);
             sheet.pieces.push(Piece {
                 x: RIGHT - width,
@@ -283,29 +341,4 @@ impl Place<'_> {
             });
         }
     }
-}
-
-/// The tiers of a line, where there is more than one or no single price.
-fn tiers(line: &LineView) -> Vec<String> {
-    let all = line.tiers.as_array().map(Vec::as_slice).unwrap_or_default();
-    if line.unit_price.is_some() {
-        return Vec::new();
-    }
-    let text =
-        |tier: &serde_json::Value, key: &str| tier.get(key).and_then(|value| value.as_str()).unwrap_or("0").to_owned();
-    let shown = all.iter().take(100).map(|tier| {
-        let flat = text(tier, "flat");
-        let flat = if flat == "0" {
-            String::new()
-        } else {
-            format!(" + {flat}")
-        };
-        format!(
-            "  {} x {}{flat} = {}",
-            text(tier, "quantity"),
-            text(tier, "unit"),
-            text(tier, "amount")
-        )
-    });
-    shown.collect()
 }

@@ -112,6 +112,8 @@ pub struct PaymentView {
     pub id: PaymentId,
     /// When it was recorded.
     pub at: Timestamp,
+    /// When the money came in.
+    pub received_at: Timestamp,
     /// Minor units.
     pub amount: i64,
     /// How: `bank_transfer`, `cash`, …; `balance` for what the account had to its credit.

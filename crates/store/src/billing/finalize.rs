@@ -167,7 +167,13 @@ pub(super) async fn issue(tx: &mut Tx, id: InvoiceId, settings: &BillingSettings
     let credit = entries::credit(tx, invoice.account, invoice.currency).await?;
     let from_balance = credit.min(invoice.total);
     if from_balance > 0 {
-        pay(tx, &invoice, ("balance", None, from_balance), order).await?;
+        let paid = Paid {
+            method: "balance",
+            reference: None,
+            amount: from_balance,
+            received_at: None,
+        };
+        pay(tx, &invoice, paid, order).await?;
     }
     if from_balance == invoice.total {
         event(tx, id, Step::new("paid", order)).await?;
@@ -175,34 +181,42 @@ pub(super) async fn issue(tx: &mut Tx, id: InvoiceId, settings: &BillingSettings
     Ok(())
 }
 
-/// Records a payment (method, reference, amount) and posts it.
-pub(super) async fn pay(
-    tx: &mut Tx,
-    invoice: &Standing,
-    (method, reference, amount): (&str, Option<&str>, i64),
-    order: &BillOrder,
-) -> Result<PaymentId> {
+/// A payment as it is written.
+pub(super) struct Paid<'a> {
+    pub(super) method: &'a str,
+    pub(super) reference: Option<&'a str>,
+    pub(super) amount: i64,
+    pub(super) received_at: Option<Timestamp>,
+}
+
+/// Records a payment and posts it.
+pub(super) async fn pay(tx: &mut Tx, invoice: &Standing, paid: Paid<'_>, order: &BillOrder) -> Result<PaymentId> {
     let id = PaymentId::new(order.now, random::bytes());
     tx.execute(
-        "INSERT INTO payment (id, invoice, account, currency, method, reference, amount, created_at, actor_kind, actor_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO payment (id, invoice, account, currency, method, reference, amount, created_at, actor_kind, actor_id, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         args![
             id,
             invoice.id,
             invoice.account,
             invoice.currency.code(),
-            method,
-            reference,
-            amount,
+            paid.method,
+            paid.reference,
+            paid.amount,
             order.now,
             &order.actor.kind,
-            &order.actor.id
+            &order.actor.id,
+            paid.received_at
         ],
     )
     .await?;
-    let from = if method == "balance" { Book::Balance } else { Book::Cash };
+    let from = if paid.method == "balance" {
+        Book::Balance
+    } else {
+        Book::Cash
+    };
     let document = invoice.id.to_string();
-    let entries = [(from, amount), (Book::Receivable, -amount)];
+    let entries = [(from, paid.amount), (Book::Receivable, -paid.amount)];
     post(tx, &invoice.movement(&document, order.now), &entries).await?;
     Ok(id)
 }

@@ -1,10 +1,11 @@
 //! Payments that somebody saw come in.
 
+use domain::clock::Timestamp;
 use domain::ids::{InvoiceId, PaymentId};
 use domain::invoice::InvoiceStatus;
 
 use super::BillOrder;
-use super::finalize::{Step, event, pay};
+use super::finalize::{Paid, Step, event, pay};
 use crate::{Error, Result, Scope, Store, retrying};
 
 /// A payment as somebody reports it.
@@ -16,6 +17,8 @@ pub struct NewPayment {
     pub method: String,
     /// The payer's reference.
     pub reference: Option<String>,
+    /// When the money came in; now unless given.
+    pub received_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -58,8 +61,16 @@ impl Store {
                 "the account's own credit is taken when an invoice is issued".to_owned(),
             ));
         }
-        let reference = new.reference.as_deref();
-        let payment = pay(&mut tx, &invoice, (&new.method, reference, new.amount), order).await?;
+        if new.received_at.is_some_and(|at| at > order.now) {
+            return Err(Error::State("a payment cannot have come in after now".to_owned()));
+        }
+        let paid = Paid {
+            method: &new.method,
+            reference: new.reference.as_deref(),
+            amount: new.amount,
+            received_at: new.received_at,
+        };
+        let payment = pay(&mut tx, &invoice, paid, order).await?;
         if new.amount == due {
             event(&mut tx, id, Step::new("paid", order)).await?;
         }

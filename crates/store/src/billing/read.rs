@@ -36,10 +36,18 @@ pub struct InvoiceSummary {
     pub currency: Currency,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was issued; `None` for a draft.
+    pub issued_at: Option<Timestamp>,
+    /// The boundary or change that made it due.
+    pub due_instant: Timestamp,
     /// Until when it is to be paid.
     pub due_at: Option<Timestamp>,
     /// What was charged.
     pub total: i64,
+    /// What was paid.
+    pub paid: i64,
+    /// What went back by credit notes.
+    pub credited: i64,
     /// What is still to be paid.
     pub amount_due: i64,
 }
@@ -61,8 +69,12 @@ impl FromRow for InvoiceSummary {
             status: standing.status,
             currency: standing.currency,
             created_at: row.get("created_at")?,
+            issued_at: row.get("finalized_at")?,
+            due_instant: standing.due,
             due_at: row.get("due_at")?,
             total: standing.total,
+            paid: standing.paid,
+            credited: standing.credited,
             amount_due: standing.amount_due(),
         })
     }
@@ -218,9 +230,11 @@ impl FromRow for LineView {
 
 impl FromRow for PaymentView {
     fn from_row(row: &Row) -> Result<Self> {
+        let (at, received): (Timestamp, Option<Timestamp>) = (row.get("created_at")?, row.get("received_at")?);
         Ok(Self {
             id: row.get("id")?,
-            at: row.get("created_at")?,
+            at,
+            received_at: received.unwrap_or(at),
             amount: row.get("amount")?,
             method: row.get("method")?,
             reference: row.get("reference")?,

@@ -4,7 +4,7 @@ use domain::clock::Timestamp;
 use domain::ids::{AccountId, RunId};
 use serde::Serialize;
 
-use crate::{FromRow, Result, Row, Store, args};
+use crate::{FromRow, Page, Result, Row, Store, args};
 
 /// What a run bills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,6 +66,10 @@ pub struct BillingRun {
     pub done: u32,
     /// Accounts that could not be billed; they are tried again by the next run.
     pub failed: u32,
+    /// Invoices that it made.
+    pub invoices: u32,
+    /// Credit notes that it made.
+    pub credit_notes: u32,
     /// When it was asked for.
     pub requested_at: Timestamp,
     /// When it was done.
@@ -83,8 +87,31 @@ impl FromRow for BillingRun {
             total: row.get("total")?,
             done: row.get("done")?,
             failed: row.get("failed")?,
+            invoices: row.get("invoices")?,
+            credit_notes: row.get("credit_notes")?,
             requested_at: row.get("requested_at")?,
             finished_at: row.get("finished_at")?,
+        })
+    }
+}
+
+/// An account that a run could not bill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunFailure {
+    /// The account.
+    pub account: AccountId,
+    /// Why.
+    pub reason: String,
+    /// When it was tried last.
+    pub at: Timestamp,
+}
+
+impl FromRow for RunFailure {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            account: row.get("account")?,
+            reason: row.get("reason")?,
+            at: row.get("at")?,
         })
     }
 }
@@ -157,8 +184,17 @@ impl Store {
     pub async fn billing_run_progress(&self, run: &BillingRun, lease_until: Timestamp) -> Result<()> {
         self.ledger
             .execute(
-                "UPDATE billing_run SET total = $2, done = $3, failed = $4, lease_until = $5 WHERE id = $1 AND state = 'running'",
-                args![run.id, run.total, run.done, run.failed, lease_until],
+                "UPDATE billing_run SET total = $2, done = $3, failed = $4, lease_until = $5, invoices = $6, credit_notes = $7
+                 WHERE id = $1 AND state = 'running'",
+                args![
+                    run.id,
+                    run.total,
+                    run.done,
+                    run.failed,
+                    lease_until,
+                    run.invoices,
+                    run.credit_notes
+                ],
             )
             .await
             .map(drop)
@@ -171,11 +207,64 @@ impl Store {
     pub async fn finish_billing_run(&self, run: &BillingRun, now: Timestamp) -> Result<()> {
         self.ledger
             .execute(
-                "UPDATE billing_run SET state = 'done', total = $2, done = $3, failed = $4, finished_at = $5, lease_until = NULL
+                "UPDATE billing_run SET state = 'done', total = $2, done = $3, failed = $4, finished_at = $5, lease_until = NULL,
+                     invoices = $6, credit_notes = $7
                  WHERE id = $1 AND state <> 'done'",
-                args![run.id, run.total, run.done, run.failed, now],
+                args![
+                    run.id,
+                    run.total,
+                    run.done,
+                    run.failed,
+                    now,
+                    run.invoices,
+                    run.credit_notes
+                ],
             )
             .await
             .map(drop)
+    }
+
+    /// Runs that somebody asked for, newest first. A page continues after an id.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn billing_runs(&self, page: &Page) -> Result<Vec<BillingRun>> {
+        let sql = "SELECT * FROM billing_run WHERE ($1 IS NULL OR id < $1) ORDER BY id DESC LIMIT $2";
+        self.ledger.all(sql, args![page.after(), page.limit()]).await
+    }
+
+    /// Forgets whom a run could not bill: it tries all of them again.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn forget_run_failures(&self, run: RunId) -> Result<()> {
+        self.ledger
+            .execute("DELETE FROM billing_run_failure WHERE run = $1", args![run])
+            .await
+            .map(drop)
+    }
+
+    /// Notes that a run could not bill an account.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn note_run_failure(&self, run: RunId, failure: &RunFailure) -> Result<()> {
+        self.ledger
+            .execute(
+                "INSERT INTO billing_run_failure (run, account, reason, at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (run, account) DO UPDATE SET reason = excluded.reason, at = excluded.at",
+                args![run, failure.account, &failure.reason, failure.at],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Whom a run could not bill, the first 1000 of them.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn run_failures(&self, run: RunId) -> Result<Vec<RunFailure>> {
+        let sql = "SELECT * FROM billing_run_failure WHERE run = $1 ORDER BY at, account LIMIT 1000";
+        self.ledger.all(sql, args![run]).await
     }
 }

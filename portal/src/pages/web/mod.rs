@@ -15,6 +15,7 @@
 //! 5. A form is `<form method="post" action="…">{{ shell.csrf() }}…</form>`; its fields come from [`Form`]:
 //!    `{{ form.text("email", "Work email").kind("email") }}`. On a fault the page is shown again with status 422 by
 //!    [`unprocessable`]; what was typed stays, secrets do not. A change answers with [`see_other`].
+//!    A form whose work must not be done twice carries [`once::field`] and does it in [`once::once`].
 //! 6. Figures are written by [`show`], charts by [`chart`]; both give HTML that is safe to put into a template as it is.
 //! 7. A row for each route in `tests/pages/roles.rs`.
 

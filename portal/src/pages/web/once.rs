@@ -4,10 +4,13 @@
 //! told what became of the first. Another content under the same number is another form. Without the field nothing is
 //! held back.
 
+use std::future::Future;
+
+use axum::http::StatusCode;
 use domain::key::KeyHash;
 use store::{Claim, IdempotencyKey};
 
-use super::{Html, Posted};
+use super::{Html, Posted, Visitor};
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::http::problem::{Problem, hex};
@@ -15,6 +18,7 @@ use crate::http::problem::{Problem, hex};
 const FIELD: &str = "_once";
 const KEPT_MS: i64 = 24 * 3_600_000;
 const DONE: u16 = 303;
+const MEND: &str = "form-faults";
 
 /// The hidden field of a form.
 pub(crate) fn field() -> Html {
@@ -37,8 +41,40 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct Ticket(Option<IdempotencyKey>);
 
+/// What the work of [`once`] returns when the form itself has faults, which it has noted there: nothing was done.
+pub(crate) fn mend() -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, MEND, "Something needs mending")
+}
+
+/// Whether the work returned [`mend`].
+pub(crate) fn is_mend(problem: &Problem) -> bool {
+    problem.name() == MEND
+}
+
+/// Does the work, which reads the form too, unless this form has done it; gives the path that the first one led to. What
+/// failed frees the form, so that the mended one can be sent.
+pub(crate) async fn once<F>(app: &App, visitor: &Visitor, form: &Posted, work: F) -> Result<String, Problem>
+where
+    F: Future<Output = Result<String, Problem>>,
+{
+    let Some(person) = visitor.person() else {
+        return work.await;
+    };
+    match claim(app, person.user.id.to_string(), form).await? {
+        Turn::First(ticket) => ticket.done(app, work.await, Clone::clone).await,
+        Turn::Again(path) => Ok(path),
+        Turn::Running => Err(Problem::conflict(
+            "this form was sent before and is still being worked on",
+        )),
+    }
+}
+
 /// Asks whether this form was sent before.
 pub(crate) async fn turn(app: &App, caller: &Caller, form: &Posted) -> Result<Turn, Problem> {
+    claim(app, caller.who.to_string(), form).await
+}
+
+async fn claim(app: &App, principal: String, form: &Posted) -> Result<Turn, Problem> {
     let Some(number) = form.given(FIELD).filter(|number| number.len() <= 64) else {
         return Ok(Turn::First(Ticket(None)));
     };
@@ -48,7 +84,7 @@ pub(crate) async fn turn(app: &App, caller: &Caller, form: &Posted) -> Result<Tu
         .collect();
     let hash: KeyHash = domain::key::hash(content.as_bytes());
     let key = IdempotencyKey {
-        principal: caller.who.to_string(),
+        principal,
         key: format!("form {number} {}", hash.to_hex()),
         request_hash: [0; 32],
     };
