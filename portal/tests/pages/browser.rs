@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use portal::{LoginWish, ensure_login};
 use store::{AccountRole, StaffRole};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Reply, Server, Tenant};
 
@@ -101,6 +102,32 @@ impl Browser {
         self.csrf.clone().unwrap_or_default()
     }
 
+    /// A file as it is, byte by byte.
+    pub(crate) async fn bytes(&mut self, path: &str) -> Vec<u8> {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\n\r\n",
+            self.addr,
+            cookies.join("; ")
+        );
+        let mut stream = tokio::net::TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        let body = answer[end + 4..].to_vec();
+        if head.contains("transfer-encoding: chunked") {
+            return unchunked(&body);
+        }
+        body
+    }
+
     async fn send(
         &mut self,
         method: &str,
@@ -162,6 +189,20 @@ impl Browser {
         if let Some(token) = hidden(&reply.text, "_csrf") {
             self.csrf = Some(token);
         }
+    }
+}
+
+/// The content of a body that came in chunks.
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|part| part == b"\r\n").unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return out;
+        }
+        out.extend_from_slice(&rest[end + 2..end + 2 + size]);
+        rest = &rest[end + 2 + size + 2..];
     }
 }
 

@@ -6,6 +6,8 @@ mod admin;
 mod alerts;
 mod app;
 mod browser;
+mod finance;
+mod finance_world;
 mod framework;
 mod people;
 mod manage;
