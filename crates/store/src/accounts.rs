@@ -68,7 +68,8 @@ impl FromRow for Account {
 
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1 AND ($2 IS NULL OR id = $2)";
 const FROM_FILES: &str = "SELECT * FROM accounts WHERE name = $1 AND origin = 'file' AND deleted_at IS NULL";
-const CALLED: &str = "SELECT * FROM accounts WHERE name = $1 AND deleted_at IS NULL ORDER BY id LIMIT 1";
+const CALLED: &str = "SELECT * FROM accounts WHERE name = $1 AND deleted_at IS NULL
+    ORDER BY CASE origin WHEN 'file' THEN 0 WHEN 'api' THEN 1 ELSE 2 END, id LIMIT 1";
 const LIST: &str =
     "SELECT * FROM accounts WHERE ($1 IS NULL OR id = $1) AND deleted_at IS NULL AND ($2 IS NULL OR id > $2)
     ORDER BY id LIMIT $3";
@@ -109,6 +110,14 @@ impl Store {
         self.control.one(BY_ID, args![id, scope.account()]).await
     }
 
+    /// The account in force that the provider means by this name: his own, before one that signed up under it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn account_called(&self, name: &str) -> Result<Option<Account>> {
+        self.control.one(CALLED, args![name]).await
+    }
+
     /// Accounts in force, oldest first.
     ///
     /// # Errors
@@ -138,7 +147,7 @@ impl ControlTx {
         self.one(FROM_FILES, args![name]).await
     }
 
-    /// The oldest account in force of this name, whoever made it.
+    /// As [`Store::account_called`], seeing this transaction's own changes.
     ///
     /// # Errors
     /// See [`Error`].

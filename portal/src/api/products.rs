@@ -97,8 +97,14 @@ async fn may_use(app: &App, caller: &Caller, product: &config::Product) -> Resul
     match (product.visibility, caller.account) {
         (Visibility::Public | Visibility::Unlisted, _) | (Visibility::Private, None) => Ok(true),
         (Visibility::Private, Some(account)) => {
-            let account = app.store.account(caller.scope(), account).await?;
-            Ok(account.is_some_and(|account| product.audience.contains(&account.fields.name)))
+            // Anyone may sign up under a name of the audience: only the account that the provider means is let in.
+            for name in &product.audience {
+                let meant = app.store.account_called(name).await?;
+                if meant.is_some_and(|meant| meant.id == account) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
     }
 }
