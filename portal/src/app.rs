@@ -11,6 +11,7 @@ use store::{Actor, ControlTx, Scope, Store};
 use crate::api::refusals::Refusals;
 use crate::hooks::Hooks;
 use crate::http::problem::Problem;
+use crate::pages::reading::Reading;
 use crate::pages::web::cookie::Scheme;
 use crate::publisher::Publisher;
 
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) test_clock: TestClock,
     pub(crate) refusals: Refusals,
     pub(crate) links: Links,
+    pub(crate) reading: Reading,
 }
 
 /// Where browsers and programs find this deployment.

@@ -13,6 +13,7 @@ mod api;
 mod app;
 mod bind;
 mod configuration;
+mod estimate;
 mod first_admin;
 mod hooks;
 mod http;

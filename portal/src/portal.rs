@@ -31,6 +31,7 @@ use crate::http::headers::{Transport, secure};
 use crate::http::listen;
 use crate::http::problem::{Problem, render};
 use crate::pages;
+use crate::pages::reading::{self, Reading};
 use crate::publisher::{Publisher, Worker};
 use crate::subscribing;
 
@@ -161,6 +162,7 @@ impl Portal {
             test_clock: settings.test_clock,
             refusals: Refusals::default(),
             links: Links::new(public_url),
+            reading: Reading::default(),
         });
         let mut worker = Worker::new(app.clone(), parts.feed);
         worker
@@ -184,6 +186,7 @@ impl Portal {
             tokio::spawn(worker.run(stopped.clone())),
             tokio::spawn(timeline(app.clone(), stopped.clone())),
             tokio::spawn(alerts::run(app.clone(), stopped.clone())),
+            tokio::spawn(reading::keep_warm(app.clone(), stopped.clone())),
             tokio::spawn(housekeeping(app.clone(), stopped)),
         ];
         Ok(Running { addr, app, stop, tasks })

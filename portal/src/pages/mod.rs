@@ -3,12 +3,13 @@
 pub(crate) mod admin;
 pub(crate) mod api_docs;
 pub(crate) mod app;
-pub(crate) mod home;
+pub(crate) mod catalogue;
 pub(crate) mod looks;
 pub(crate) mod manage;
 pub(crate) mod finance;
 pub(crate) mod money;
 pub(crate) mod people;
+pub(crate) mod reading;
 pub(crate) mod statics;
 pub(crate) mod web;
 
@@ -26,10 +27,8 @@ use crate::app::App;
 
 /// Every page.
 pub(crate) fn table() -> Vec<PageRoute> {
-    let mut pages = vec![
-        get("/", Access::Public, home::show),
-        get("/api/docs", Access::Public, api_docs::show),
-    ];
+    let mut pages = vec![get("/api/docs", Access::Public, api_docs::show)];
+    pages.extend(catalogue::table());
     pages.extend(admin::table());
     pages.extend(app::table());
     pages.extend(looks::table());

@@ -8,6 +8,7 @@ mod app;
 mod browser;
 mod finance;
 mod finance_world;
+mod catalogue;
 mod framework;
 mod people;
 mod manage;

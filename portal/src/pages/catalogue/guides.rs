@@ -10,7 +10,8 @@ use super::{address, text};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::web::show::{self, Moment};
-use crate::pages::web::{self, Html, Section, Shell, Visitor};
+use crate::pages::Section;
+use crate::pages::web::{self, Html, Shell, Visitor};
 
 #[derive(Template)]
 #[template(path = "catalogue/guides.html")]
@@ -28,16 +29,10 @@ pub(crate) struct Entry {
     pub(crate) is_draft: bool,
 }
 
-fn may_manage(visitor: &Visitor) -> bool {
-    visitor
-        .person()
-        .is_some_and(|person| Section::Manage.allows(&person.user.staff_roles, &axum::http::Method::GET))
-}
-
 /// The guides that a visitor may read, without their bodies.
 pub(crate) async fn visible(app: &App, visitor: &Visitor) -> Result<Vec<Guide>, Problem> {
     let mut guides = app.store.guides().await?;
-    if !may_manage(visitor) {
+    if !visitor.reads(Section::Manage) {
         guides.retain(|guide| guide.fields.published);
     }
     Ok(guides)
@@ -70,7 +65,7 @@ pub(crate) async fn list(State(app): State<App>, visitor: Visitor, headers: Head
     web::page(&Page {
         shell: visitor.shell(&app).await?,
         guides: guides.iter().map(entry).collect(),
-        may_manage: may_manage(&visitor),
+        may_manage: visitor.reads(Section::Manage),
     })
 }
 
@@ -132,7 +127,7 @@ pub(crate) async fn show(
         headings: rendered.headings.into_iter().filter(|heading| heading.level <= 3).collect(),
         updated: show::day(guide.updated_at, visitor.zone()),
         guide,
-        may_manage: may_manage(&visitor),
+        may_manage: visitor.reads(Section::Manage),
     })
 }
 

@@ -7,6 +7,7 @@ use domain::money::Currency;
 use super::offers::{self, Catalogue, Offer, Reader};
 use super::{address, compare, price};
 use crate::app::App;
+use crate::pages::Section;
 use crate::pages::web::{self, Asked, Shell, Visitor, show};
 
 const PER_PAGE: usize = 24;
@@ -110,9 +111,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor, asked: Asked)
         to,
         cards,
         query,
-        may_manage: visitor.person().is_some_and(|person| {
-            web::Section::Manage.allows(&person.user.staff_roles, &axum::http::Method::GET)
-        }),
+        may_manage: visitor.reads(Section::Manage),
     })
 }
 

@@ -127,10 +127,13 @@ async fn whole(reference: Arc<Reference>, base: String, room: usize) -> Result<S
             if out.len() >= room {
                 break;
             }
-            if let Some(text) = reference.operation_markdown(&entry.slug, &base) {
-                out.push_str(&text);
-                out.push_str("\n\n");
-            }
+            out.push_str(&format!(
+                "## {}\n\n`{} {}`\n\n<{base}/operations/{}>\n\n",
+                text::line(&entry.title),
+                entry.method,
+                entry.path,
+                address::segment(&entry.slug)
+            ));
         }
         out
     });

@@ -14,7 +14,8 @@ use store::{Object, ObjectKind, PlanVersion};
 
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::pages::web::{Section, Visitor};
+use crate::pages::Section;
+use crate::pages::web::Visitor;
 use crate::subscribing::body;
 
 /// Everything on offer at one revision.
@@ -68,7 +69,7 @@ impl Reader {
         };
         Self {
             accounts: person.memberships.iter().map(|one| one.account_id).collect(),
-            previews: Section::Manage.allows(&person.user.staff_roles, &axum::http::Method::GET),
+            previews: visitor.reads(Section::Manage),
         }
     }
 }

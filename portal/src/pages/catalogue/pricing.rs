@@ -8,6 +8,7 @@ use super::compare::{self, Comparison, Estimated, Question, Sizes};
 use super::offers::{self, Offer, Reader};
 use super::address;
 use crate::app::App;
+use crate::pages::Section;
 use crate::pages::web::{self, Asked, Shell, Visitor};
 
 /// Products on the page; the others have their plans on their own pages.
@@ -49,9 +50,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor, asked: Asked)
         priced: priced.collect(),
         question: compare::question(&plans, &asked, currency, &catalogue),
         more: offers.len().saturating_sub(MOST),
-        may_manage: visitor.person().is_some_and(|person| {
-            web::Section::Manage.allows(&person.user.staff_roles, &axum::http::Method::GET)
-        }),
+        may_manage: visitor.reads(Section::Manage),
         shell: visitor.shell(&app).await?,
     })
 }

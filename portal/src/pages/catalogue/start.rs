@@ -7,7 +7,8 @@ use super::list::Card;
 use super::offers::{self, Reader};
 use super::{compare, curl};
 use crate::app::App;
-use crate::pages::web::{self, Asked, Html, Section, Shell, Visitor};
+use crate::pages::Section;
+use crate::pages::web::{self, Asked, Html, Shell, Visitor};
 
 /// Products on the start page; the list has all of them.
 const MOST: usize = 12;
@@ -66,9 +67,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor, asked: Asked)
         curl: first_api.and_then(|offered| curl::line(&app, offered)),
         cards,
         first,
-        may_manage: person.is_some_and(|person| {
-            Section::Manage.allows(&person.user.staff_roles, &axum::http::Method::GET)
-        }),
+        may_manage: visitor.reads(Section::Manage),
         shell,
     })
 }

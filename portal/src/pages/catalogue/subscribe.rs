@@ -19,6 +19,10 @@ struct Page<'a> {
     path: String,
     plans: Vec<Choice>,
     door: Door,
+    /// The first app without a subscription.
+    first_free: Option<String>,
+    /// How many have none.
+    free: usize,
 }
 
 struct Choice {
@@ -73,11 +77,18 @@ pub(crate) async fn show(
         chosen: if any { Some(plan.name.as_str()) == wanted } else { at == 0 },
         name: plan.name.clone(),
     };
+    let door = door(&app, &visitor, offer).await?;
+    let free: Vec<&AppChoice> = match &door {
+        Door::Apps(apps) => apps.iter().filter(|app| app.subscribed.is_none()).collect(),
+        Door::LogIn(_) | Door::NoOrganisation | Door::Refused(..) | Door::NoApp => Vec::new(),
+    };
     web::page(&Page {
+        first_free: free.first().map(|app| app.id.clone()),
+        free: free.len(),
         shell: visitor.shell(&app).await?,
         path: address::product(&offer.product.name),
         plans: offer.plans.iter().enumerate().map(choice).collect(),
-        door: door(&app, &visitor, offer).await?,
+        door,
         offer,
     })
 }

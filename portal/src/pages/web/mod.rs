@@ -63,6 +63,12 @@ impl std::fmt::Display for Html {
 
 impl askama::filters::HtmlSafe for Html {}
 
+impl From<reference::Html> for Html {
+    fn from(html: reference::Html) -> Self {
+        Self(html.to_string())
+    }
+}
+
 /// Text as HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

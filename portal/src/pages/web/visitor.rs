@@ -109,6 +109,12 @@ impl Visitor {
         self.0.person.as_ref()
     }
 
+    /// Whether it is someone of staff who may read a section.
+    pub(crate) fn reads(&self, section: super::access::Section) -> bool {
+        self.person()
+            .is_some_and(|person| section.allows(&person.user.staff_roles, &axum::http::Method::GET))
+    }
+
     /// The theme that was chosen; the system's when `None`.
     pub(crate) fn theme(&self) -> Option<Theme> {
         self.0.theme

@@ -1,0 +1,202 @@
+//! Finding what a page of a reference is about: product, API, document; and what stands beside each page.
+
+use std::sync::Arc;
+
+use reference::Reference;
+use reference::request::{Credential, Inputs};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::pages::catalogue::offers::{self, Catalogue, Offer, OfferedApi, Reader};
+use crate::pages::catalogue::{address, curl};
+use crate::pages::web::Visitor;
+
+/// The variable of the environment from which samples read the key.
+const VARIABLE: &str = "TOLLGATE_KEY";
+/// Groups and operations in the side navigation.
+const MOST_GROUPS: usize = 80;
+const MOST_LINKS: usize = 60;
+
+/// What every address below an API has.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Api {
+    product: String,
+    api: String,
+    version: String,
+}
+
+/// The same with the name of a thing of the reference.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    product: String,
+    api: String,
+    version: String,
+    pub(crate) name: String,
+}
+
+/// A reference that the visitor may read.
+pub(crate) struct Opened {
+    pub(crate) reference: Arc<Reference>,
+    /// Titles of product and API.
+    pub(crate) product_title: String,
+    pub(crate) title: String,
+    pub(crate) product: String,
+    pub(crate) product_id: String,
+    pub(crate) version: String,
+    /// Address of the product.
+    pub(crate) product_path: String,
+    /// What stands before every page of the API.
+    pub(crate) base: String,
+    /// Where the API answers.
+    pub(crate) base_url: Option<String>,
+    /// The host that the gateway tells the API by.
+    pub(crate) host: Option<String>,
+    /// Header of keys besides `Authorization`.
+    pub(crate) key_header: String,
+    pub(crate) document: [u8; 32],
+}
+
+impl Api {
+    /// The reference at this address: 404 unless the visitor may see it.
+    pub(crate) async fn open(&self, app: &App, visitor: &Visitor) -> Result<Opened, Problem> {
+        let catalogue = offers::catalogue(app).await?;
+        let (offer, offered) = self.find(&catalogue, visitor)?;
+        let document = offered.document.ok_or_else(|| Problem::missing("reference"))?;
+        let reference = app.reading.references.of(app, document).await?;
+        let api = &offered.api;
+        Ok(Opened {
+            product_title: offer.title.clone(),
+            title: api.title.clone().unwrap_or_else(|| reference.title().to_owned()),
+            product: offer.product.name.clone(),
+            product_id: offer.id.clone(),
+            version: api.version.clone(),
+            product_path: address::product(&offer.product.name),
+            base: address::api(&offer.product.name, &api.name, &api.version),
+            base_url: curl::base_url(app, api),
+            host: api.hosts.first().filter(|host| !host.contains('*')).cloned(),
+            key_header: api.api_key.header.clone(),
+            document,
+            reference,
+        })
+    }
+
+    fn find<'a>(&self, catalogue: &'a Catalogue, visitor: &Visitor) -> Result<(&'a Offer, &'a OfferedApi), Problem> {
+        let offer = catalogue
+            .open(&self.product, &Reader::of(visitor))
+            .ok_or_else(|| Problem::missing("product"))?;
+        let api = offer
+            .api(&self.api, &self.version)
+            .ok_or_else(|| Problem::missing("version of the API"))?;
+        Ok((offer, api))
+    }
+}
+
+impl Named {
+    /// As [`Api::open`].
+    pub(crate) async fn open(&self, app: &App, visitor: &Visitor) -> Result<Opened, Problem> {
+        let api = Api {
+            product: self.product.clone(),
+            api: self.api.clone(),
+            version: self.version.clone(),
+        };
+        api.open(app, visitor).await
+    }
+}
+
+impl Opened {
+    /// What samples send: to this deployment's gateway, with the key of an app.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs {
+            base: self.base_url.clone(),
+            credential: Some(Credential {
+                header: "Authorization".to_owned(),
+                prefix: "Bearer ".to_owned(),
+                variable: VARIABLE.to_owned(),
+            }),
+            ..Inputs::default()
+        }
+    }
+
+    /// The navigation; the group of this name is unfolded.
+    pub(crate) fn nav(&self, open: Option<&str>) -> Nav {
+        let reference = &self.reference;
+        let groups = reference.groups();
+        // A window around the open group, so that the page stays short and its place is seen.
+        let place = groups.iter().position(|group| Some(group.slug.as_str()) == open).unwrap_or(0);
+        let from = place.saturating_sub(MOST_GROUPS / 2).min(groups.len().saturating_sub(MOST_GROUPS));
+        let shown = groups.iter().skip(from).take(MOST_GROUPS);
+        let nav_group = |group: &reference::Group| {
+            let is_open = Some(group.slug.as_str()) == open;
+            let links = reference.operations_of(group).filter(|_| is_open).take(MOST_LINKS);
+            NavGroup {
+                href: format!("{}/reference/{}", self.base, address::segment(&group.slug)),
+                title: group.title.clone(),
+                is_open,
+                links: links.map(|entry| self.nav_link(entry)).collect(),
+                more: if is_open { group.operations.len().saturating_sub(MOST_LINKS) } else { 0 },
+            }
+        };
+        Nav {
+            label: format!("{} {}", self.title, self.version),
+            product: self.product_path.clone(),
+            base: self.base.clone(),
+            groups: shown.map(nav_group).collect(),
+            has_webhooks: !reference.webhooks().is_empty(),
+            schemas: reference.schemas().len(),
+            is_cut: groups.len() > MOST_GROUPS,
+        }
+    }
+
+    fn nav_link(&self, entry: &reference::Entry) -> NavLink {
+        NavLink {
+            href: self.operation_path(&entry.slug),
+            method: entry.method.clone(),
+            title: entry.title.clone(),
+        }
+    }
+
+    /// The page of an operation.
+    pub(crate) fn operation_path(&self, slug: &str) -> String {
+        format!("{}/operations/{}", self.base, address::segment(slug))
+    }
+}
+
+/// The side navigation of a reference.
+pub(crate) struct Nav {
+    pub(crate) label: String,
+    pub(crate) product: String,
+    pub(crate) base: String,
+    pub(crate) groups: Vec<NavGroup>,
+    pub(crate) has_webhooks: bool,
+    pub(crate) schemas: usize,
+    pub(crate) is_cut: bool,
+}
+
+/// A group of it.
+pub(crate) struct NavGroup {
+    pub(crate) href: String,
+    pub(crate) title: String,
+    pub(crate) is_open: bool,
+    pub(crate) links: Vec<NavLink>,
+    pub(crate) more: usize,
+}
+
+/// A link to an operation.
+pub(crate) struct NavLink {
+    pub(crate) href: String,
+    pub(crate) method: String,
+    pub(crate) title: String,
+}
+
+/// The class of a method's mark.
+pub(crate) fn method_class(method: &str) -> &'static str {
+    match method {
+        "GET" | "HEAD" | "QUERY" => "get",
+        "POST" => "post",
+        "PUT" => "put",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        _ => "",
+    }
+}
