@@ -89,10 +89,13 @@ pub(crate) fn estimate(plan: &Plan, wanted: Currency, units: &Units) -> Result<E
 pub(crate) fn meters(plan: &Plan) -> Vec<String> {
     let priced = plan.price.iter().chain(&plan.prices).flat_map(|price| &price.usage);
     let priced = priced.map(|entry| entry.meter.clone());
-    let bounded = plan.limits.iter().filter_map(|entry| match entry.understand().ok()?.rule {
-        Rule::Quota(quota) => Some(quota.meter),
-        Rule::Rate { .. } | Rule::Concurrency { .. } => None,
-    });
+    let bounded = plan
+        .limits
+        .iter()
+        .filter_map(|entry| match entry.understand().ok()?.rule {
+            Rule::Quota(quota) => Some(quota.meter),
+            Rule::Rate { .. } | Rule::Concurrency { .. } => None,
+        });
     let mut meters = vec![domain::limit::REQUESTS.to_owned()];
     for meter in priced.chain(bounded) {
         if !meters.contains(&meter) {
@@ -113,7 +116,9 @@ fn base(terms: &Terms, price: Option<&Price>) -> Exact {
         return Exact::zero();
     };
     let whole = Exact::from(recurring.amount);
-    let periods = price.and_then(|price| recurring.every.times(price.usage_period)).unwrap_or(1);
+    let periods = price
+        .and_then(|price| recurring.every.times(price.usage_period))
+        .unwrap_or(1);
     whole.checked_div(&Exact::from(u64::from(periods))).unwrap_or(whole)
 }
 
@@ -129,10 +134,13 @@ fn part(term: &UsageTerm, units: &Units, currency: Currency) -> Result<Part, Out
 }
 
 fn stop(plan: &Plan, price: Option<&Price>, units: &Units) -> Option<Stop> {
-    let quotas = plan.limits.iter().filter_map(|entry| match entry.understand().ok()?.rule {
-        Rule::Quota(quota) => Some(quota),
-        Rule::Rate { .. } | Rule::Concurrency { .. } => None,
-    });
+    let quotas = plan
+        .limits
+        .iter()
+        .filter_map(|entry| match entry.understand().ok()?.rule {
+            Rule::Quota(quota) => Some(quota),
+            Rule::Rate { .. } | Rule::Concurrency { .. } => None,
+        });
     quotas
         .filter_map(|quota| {
             let included = || price?.usage.iter().find(|entry| entry.meter == quota.meter)?.included;

@@ -39,6 +39,7 @@ use crate::subscribing;
 const REQUEST_DEADLINE: Duration = Duration::from_mins(2);
 const TIMELINE_EVERY: Duration = Duration::from_secs(1);
 const CHANGES_KEPT_MS: i64 = 7 * 86_400_000;
+const SEARCHES_KEPT_MS: i64 = 90 * 86_400_000;
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 /// Where and how to listen.
@@ -251,7 +252,8 @@ async fn housekeeping(app: App, mut stop: watch::Receiver<bool>) {
             .store
             .prune_attempts(now.plus_millis(-crate::people::throttle::WINDOW_MS))
             .await;
-        for error in [changes.err(), keys.err(), sessions.err(), tries.err()]
+        let searches = app.store.prune_searches(now.plus_millis(-SEARCHES_KEPT_MS)).await;
+        for error in [changes.err(), keys.err(), sessions.err(), tries.err(), searches.err()]
             .into_iter()
             .flatten()
         {

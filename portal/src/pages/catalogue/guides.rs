@@ -9,8 +9,8 @@ use store::Guide;
 use super::{address, text};
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::pages::web::show::{self, Moment};
 use crate::pages::Section;
+use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Html, Shell, Visitor};
 
 #[derive(Template)]
@@ -100,7 +100,11 @@ pub(crate) async fn show(
     let guides = visible(&app, &visitor).await?;
     let is_known = |path: &str| guides.iter().any(|guide| guide.fields.path == path);
     let (path, wants_text) = text::wanted(path.trim_end_matches('/'), &headers, is_known);
-    let guide = if is_known(path) { app.store.guide(path).await? } else { None };
+    let guide = if is_known(path) {
+        app.store.guide(path).await?
+    } else {
+        None
+    };
     let Some(guide) = guide else {
         let page = Missing {
             shell: visitor.shell(&app).await?,
@@ -124,7 +128,11 @@ pub(crate) async fn show(
         others: others.take(50).map(entry).collect(),
         path: href,
         html: rendered.html.into(),
-        headings: rendered.headings.into_iter().filter(|heading| heading.level <= 3).collect(),
+        headings: rendered
+            .headings
+            .into_iter()
+            .filter(|heading| heading.level <= 3)
+            .collect(),
         updated: show::day(guide.updated_at, visitor.zone()),
         guide,
         may_manage: visitor.reads(Section::Manage),
@@ -136,14 +144,18 @@ fn nearest(guides: &[Guide], wanted: &str) -> Vec<Entry> {
     const MOST: usize = 5;
     let wanted = wanted.to_lowercase();
     let last = wanted.rsplit('/').next().unwrap_or_default().to_owned();
-    let words: Vec<&str> = wanted.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).collect();
+    let words: Vec<&str> = wanted
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() > 2)
+        .collect();
     let score = |guide: &Guide| {
         let (path, title) = (guide.fields.path.to_lowercase(), guide.fields.title.to_lowercase());
-        let shared = words.iter().filter(|word| path.contains(**word) || title.contains(**word)).count();
-        let distance = strsim::osa_distance(&path, &wanted).min(strsim::osa_distance(
-            path.rsplit('/').next().unwrap_or_default(),
-            &last,
-        ));
+        let shared = words
+            .iter()
+            .filter(|word| path.contains(**word) || title.contains(**word))
+            .count();
+        let distance = strsim::osa_distance(&path, &wanted)
+            .min(strsim::osa_distance(path.rsplit('/').next().unwrap_or_default(), &last));
         (usize::MAX - shared, distance)
     };
     let close = |guide: &&Guide| {

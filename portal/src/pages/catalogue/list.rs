@@ -55,7 +55,10 @@ fn cheapest(offer: &Offer, currency: Currency, catalogue: &Catalogue) -> Option<
         let terms = domain::charge::Terms::of(plan, currency).ok();
         let recurring = terms.as_ref().and_then(|terms| terms.recurring.as_ref());
         let is_priced = terms.as_ref().is_some_and(|terms| !terms.usage.is_empty());
-        (recurring.map(|recurring| domain::money::Exact::from(recurring.amount)), is_priced)
+        (
+            recurring.map(|recurring| domain::money::Exact::from(recurring.amount)),
+            is_priced,
+        )
     };
     let plan = offer.plans.iter().min_by_key(base)?;
     let headline = price::headline(plan, currency, catalogue);
@@ -115,7 +118,8 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor, asked: Asked)
     })
 }
 
-fn matches_query(offer: &Offer, query: &str) -> bool {
+/// Whether a product has every word of a query.
+pub(crate) fn matches_query(offer: &Offer, query: &str) -> bool {
     let text = format!(
         "{} {} {}",
         offer.title,

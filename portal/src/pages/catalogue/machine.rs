@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use reference::Reference;
+use reference::{Inputs, Reference};
 
 use super::offers::{self, Offer, OfferedApi, Reader};
 use super::{address, guides, text};
@@ -22,7 +22,11 @@ const MOST_OPERATIONS: usize = 200;
 
 fn summary(offer: &Offer) -> String {
     let summary = offer.summary();
-    if summary.is_empty() { String::new() } else { format!(": {}", text::line(&summary)) }
+    if summary.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", text::line(&summary))
+    }
 }
 
 async fn reference(app: &App, offered: &OfferedApi) -> Option<Arc<Reference>> {
@@ -41,7 +45,11 @@ pub(crate) async fn llms(State(app): State<App>, visitor: Visitor) -> web::Page 
     let listed: Vec<&Offer> = catalogue.listed(&reader).collect();
     for offer in &listed {
         let link = app.links.page(&address::product(&offer.product.name));
-        out.push_str(&format!("- [{}]({link}.md){}\n", text::line(&offer.title), summary(offer)));
+        out.push_str(&format!(
+            "- [{}]({link}.md){}\n",
+            text::line(&offer.title),
+            summary(offer)
+        ));
     }
     for offer in &listed {
         for offered in &offer.apis {
@@ -94,7 +102,11 @@ pub(crate) async fn llms_full(State(app): State<App>, visitor: Visitor) -> web::
             break;
         }
         if let Some(guide) = app.store.guide(&guide.fields.path).await? {
-            out.push_str(&format!("# {}\n\n{}\n\n", text::line(&guide.fields.title), guide.fields.body.trim()));
+            out.push_str(&format!(
+                "# {}\n\n{}\n\n",
+                text::line(&guide.fields.title),
+                guide.fields.body.trim()
+            ));
         }
     }
     for offer in catalogue.listed(&reader) {
@@ -109,7 +121,8 @@ pub(crate) async fn llms_full(State(app): State<App>, visitor: Visitor) -> web::
                 let room = LONGEST - out.len();
                 let address = address::api(&offer.product.name, &offered.api.name, &offered.api.version);
                 let address = app.links.page(&address);
-                out.push_str(&whole(reference, address, room).await?);
+                let inputs = super::curl::inputs(&app, offered);
+                out.push_str(&whole(reference, (address, inputs), room).await?);
             }
         }
     }
@@ -120,20 +133,15 @@ pub(crate) async fn llms_full(State(app): State<App>, visitor: Visitor) -> web::
 }
 
 /// The operations of a reference as Markdown, until the room is taken.
-async fn whole(reference: Arc<Reference>, base: String, room: usize) -> Result<String, Problem> {
+async fn whole(reference: Arc<Reference>, (base, inputs): (String, Inputs), room: usize) -> Result<String, Problem> {
     let written = tokio::task::spawn_blocking(move || {
         let mut out = String::new();
         for entry in reference.entries() {
             if out.len() >= room {
                 break;
             }
-            out.push_str(&format!(
-                "## {}\n\n`{} {}`\n\n<{base}/operations/{}>\n\n",
-                text::line(&entry.title),
-                entry.method,
-                entry.path,
-                address::segment(&entry.slug)
-            ));
+            out.push_str(&reference.operation_markdown(entry, &base, &inputs));
+            out.push_str("\n\n");
         }
         out
     });
@@ -173,7 +181,12 @@ fn add_pages(paths: &mut Vec<String>, reference: &Reference, base: &str) {
     let operations = reference.entries().iter().map(|entry| ("operations", &entry.slug));
     let webhooks = reference.webhooks().iter().map(|entry| ("webhooks", &entry.slug));
     let schemas = reference.schemas().iter().map(|schema| ("schemas", &schema.slug));
-    for (kind, slug) in groups.chain(operations).chain(webhooks).chain(schemas).take(MOST_ADDRESSES) {
+    for (kind, slug) in groups
+        .chain(operations)
+        .chain(webhooks)
+        .chain(schemas)
+        .take(MOST_ADDRESSES)
+    {
         paths.push(format!("{base}/{kind}/{}", address::segment(slug)));
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod offers;
 pub(crate) mod price;
 mod pricing;
 mod product;
+pub(crate) mod search;
 mod start;
 mod subscribe;
 pub(crate) mod text;
@@ -25,6 +26,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/products/{product}", Public, product::show),
         get("/products/{product}/subscribe", Public, subscribe::show),
         get("/pricing", Public, pricing::show),
+        get("/search", Public, search::show),
         get("/docs", Public, guides::list),
         get("/docs/{*path}", Public, guides::show),
         get("/llms.txt", Public, machine::llms),

@@ -111,7 +111,11 @@ impl Offer {
 
 /// The first paragraph of a description, shortened for cards.
 pub(crate) fn first_sentences(markdown: &str) -> String {
-    let paragraph = markdown.trim().split("\n\n").map(str::trim).find(|text| !text.starts_with('#'));
+    let paragraph = markdown
+        .trim()
+        .split("\n\n")
+        .map(str::trim)
+        .find(|text| !text.starts_with('#'));
     shortened(reference::prose::plain_text(paragraph.unwrap_or_default()))
 }
 
@@ -123,7 +127,10 @@ pub(crate) fn shortened(text: String) -> String {
     }
     let cut: String = text.chars().take(LONGEST).collect();
     let end = cut.rfind(' ').unwrap_or(cut.len());
-    format!("{}…", cut.get(..end).unwrap_or(&cut).trim_end_matches([',', ';', '.', ':']))
+    format!(
+        "{}…",
+        cut.get(..end).unwrap_or(&cut).trim_end_matches([',', ';', '.', ':'])
+    )
 }
 
 impl Catalogue {
@@ -162,7 +169,9 @@ impl Catalogue {
             return "request".to_owned();
         }
         let known = self.meters.iter().find(|known| known.name == meter);
-        known.and_then(|known| known.unit.clone()).unwrap_or_else(|| meter.to_owned())
+        known
+            .and_then(|known| known.unit.clone())
+            .unwrap_or_else(|| meter.to_owned())
     }
 }
 
@@ -198,11 +207,7 @@ async fn read(app: &App, revision: i64) -> Result<Catalogue, Problem> {
     })
 }
 
-async fn offer(
-    app: &App,
-    object: &Object,
-    (all, versions): (&[Object], &[PlanVersion]),
-) -> Result<Offer, Problem> {
+async fn offer(app: &App, object: &Object, (all, versions): (&[Object], &[PlanVersion])) -> Result<Offer, Problem> {
     let product: Product = body(object)?;
     let mut audience = Vec::new();
     for name in &product.audience {

@@ -14,14 +14,21 @@ use crate::pages::web::show;
 
 /// `a month`, `every 3 months`.
 pub(crate) fn every(every: Every) -> String {
-    if every.count() == 1 { format!("a {every}") } else { format!("every {every}") }
+    if every.count() == 1 {
+        format!("a {every}")
+    } else {
+        format!("every {every}")
+    }
 }
 
 /// An exact price with at least the decimals of its currency.
 fn exact(amount: &Exact, currency: Currency) -> String {
     let text = amount.to_string();
     if text.contains('/') {
-        return show::major(&amount.to_rounded_string(currency.exponent().saturating_add(6)), currency);
+        return show::major(
+            &amount.to_rounded_string(currency.exponent().saturating_add(6)),
+            currency,
+        );
     }
     let decimals = text.split_once('.').map_or(0, |(_, part)| part.len());
     let least = currency.exponent();
@@ -36,10 +43,13 @@ pub(crate) fn headline(plan: &Plan, wanted: Currency, catalogue: &Catalogue) -> 
     let Ok(terms) = Terms::of(plan, wanted) else {
         return show::NOTHING.to_owned();
     };
-    let base = terms
-        .recurring
-        .as_ref()
-        .map(|recurring| format!("{} {}", exact(&recurring.amount.into(), terms.currency), every(recurring.every)));
+    let base = terms.recurring.as_ref().map(|recurring| {
+        format!(
+            "{} {}",
+            exact(&recurring.amount.into(), terms.currency),
+            every(recurring.every)
+        )
+    });
     let usage = terms.usage.iter().find(|term| !term.overage);
     match (base, usage) {
         (Some(base), None) => base,
@@ -58,7 +68,10 @@ fn first_unit(price: &UsagePrice, currency: Currency) -> String {
         Pricing::Unit(unit) => exact(unit, currency),
         Pricing::Graduated(table) | Pricing::Volume(table) => {
             let lowest = table.rows().map(|(_, _, bracket)| &bracket.unit).min();
-            lowest.map_or_else(|| show::NOTHING.to_owned(), |unit| format!("from {}", exact(unit, currency)))
+            lowest.map_or_else(
+                || show::NOTHING.to_owned(),
+                |unit| format!("from {}", exact(unit, currency)),
+            )
         }
         Pricing::Package { size, amount } => {
             let unit = amount.checked_div(&Exact::from(*size)).unwrap_or_else(Exact::zero);
@@ -66,7 +79,10 @@ fn first_unit(price: &UsagePrice, currency: Currency) -> String {
         }
         Pricing::Stairstep(table) => {
             let lowest = table.rows().map(|(_, _, step)| &step.amount).min();
-            lowest.map_or_else(|| show::NOTHING.to_owned(), |amount| format!("from {}", exact(amount, currency)))
+            lowest.map_or_else(
+                || show::NOTHING.to_owned(),
+                |amount| format!("from {}", exact(amount, currency)),
+            )
         }
     }
 }
@@ -76,11 +92,15 @@ pub(crate) fn usage(price: &UsagePrice, currency: Currency, unit: &str) -> Strin
     let mut text = match &price.pricing {
         Pricing::Unit(amount) => format!("{} a {unit}", exact(amount, currency)),
         Pricing::Graduated(table) => {
-            let rows = table.rows().map(|(_, to, row)| (to, bracket(&row.unit, &row.flat, currency)));
+            let rows = table
+                .rows()
+                .map(|(_, to, row)| (to, bracket(&row.unit, &row.flat, currency)));
             format!("{} a {unit}", steps(rows, price.included))
         }
         Pricing::Volume(table) => {
-            let rows = table.rows().map(|(_, to, row)| (to, bracket(&row.unit, &row.flat, currency)));
+            let rows = table
+                .rows()
+                .map(|(_, to, row)| (to, bracket(&row.unit, &row.flat, currency)));
             format!("{} for each {unit} of the period", steps(rows, price.included))
         }
         Pricing::Package { size, amount } => format!(
@@ -140,7 +160,13 @@ pub(crate) fn rows(plan: &Plan, wanted: Currency, catalogue: &Catalogue) -> Vec<
     let price = estimate::price_in(plan, currency);
     let base = terms.as_ref().and_then(|terms| terms.recurring.as_ref()).map_or_else(
         || exact(&Exact::zero(), currency),
-        |recurring| format!("{} {}", exact(&recurring.amount.into(), currency), every(recurring.every)),
+        |recurring| {
+            format!(
+                "{} {}",
+                exact(&recurring.amount.into(), currency),
+                every(recurring.every)
+            )
+        },
     );
     rows.push(("Price".to_owned(), base));
     for term in terms.iter().flat_map(|terms| &terms.usage).filter(|term| !term.overage) {
@@ -149,7 +175,10 @@ pub(crate) fn rows(plan: &Plan, wanted: Currency, catalogue: &Catalogue) -> Vec<
         if term.price.included > 0 {
             rows.push((format!("{name} included"), show::number(term.price.included)));
         }
-        rows.push((format!("Price of {}", plural(&unit)), usage(&term.price, currency, &unit)));
+        rows.push((
+            format!("Price of {}", plural(&unit)),
+            usage(&term.price, currency, &unit),
+        ));
     }
     for limit in plan.limits.iter().filter_map(|entry| entry.understand().ok()) {
         rows.push(limit_row(&limit, price, currency, catalogue));
@@ -192,13 +221,18 @@ fn quota_row(quota: &Quota, price: Option<&Price>, currency: Currency, catalogue
     let unit = catalogue.unit(&quota.meter);
     let included = price.and_then(|price| price.usage.iter().find(|entry| entry.meter == quota.meter)?.included);
     let max = quota.max.or(included);
-    let mut text = max.map_or_else(|| "none".to_owned(), |max| format!("{} {}", show::number(max), every(period)));
+    let mut text = max.map_or_else(
+        || "none".to_owned(),
+        |max| format!("{} {}", show::number(max), every(period)),
+    );
     if let Some(allow) = quota.overage {
         text.push_str(&match allow {
             Allow::Unlimited => ", more is served".to_owned(),
-            Allow::BasisPoints(_) => max.and_then(|max| quota.ceiling(max)).map_or_else(String::new, |ceiling| {
-                format!(", served up to {}", show::number(ceiling))
-            }),
+            Allow::BasisPoints(_) => max
+                .and_then(|max| quota.ceiling(max))
+                .map_or_else(String::new, |ceiling| {
+                    format!(", served up to {}", show::number(ceiling))
+                }),
         });
         match &quota.overage_price {
             Some(OveragePrice::Unit(amount)) => {
@@ -233,10 +267,7 @@ pub(crate) fn rates(plan: &Plan, operation: &str) -> Option<String> {
 /// How an estimate comes about, in words.
 pub(crate) fn how(estimate: &Estimate, catalogue: &Catalogue) -> String {
     if let Some(stop) = &estimate.stop {
-        return format!(
-            "stops after {}",
-            counted(stop.at, &catalogue.unit(&stop.meter))
-        );
+        return format!("stops after {}", counted(stop.at, &catalogue.unit(&stop.meter)));
     }
     let mut words = Vec::new();
     for part in &estimate.parts {
@@ -254,13 +285,23 @@ pub(crate) fn how(estimate: &Estimate, catalogue: &Catalogue) -> String {
             ));
         }
         if part.rated.true_up.is_positive() {
-            words.push(format!("raised to the minimum of {}", exact(&part.rated.exact, estimate.currency)));
+            words.push(format!(
+                "raised to the minimum of {}",
+                exact(&part.rated.exact, estimate.currency)
+            ));
         }
         if part.rated.discount.is_negative() {
-            words.push(format!("held at the maximum of {}", exact(&part.rated.exact, estimate.currency)));
+            words.push(format!(
+                "held at the maximum of {}",
+                exact(&part.rated.exact, estimate.currency)
+            ));
         }
     }
-    if words.is_empty() { "nothing is priced by use".to_owned() } else { words.join(", ") }
+    if words.is_empty() {
+        "nothing is priced by use".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 /// `1 request`, `1,000 requests`.

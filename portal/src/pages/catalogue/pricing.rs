@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use domain::config::Plan;
 
+use super::address;
 use super::compare::{self, Comparison, Estimated, Question, Sizes};
 use super::offers::{self, Offer, Reader};
-use super::address;
 use crate::app::App;
 use crate::pages::Section;
 use crate::pages::web::{self, Asked, Shell, Visitor};
@@ -37,7 +37,10 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor, asked: Asked)
     let catalogue = offers::catalogue(&app).await?;
     let reader = Reader::of(&visitor);
     let currency = compare::currency(&app, &visitor, &asked).await?;
-    let offers: Vec<&Offer> = catalogue.listed(&reader).filter(|offer| !offer.plans.is_empty()).collect();
+    let offers: Vec<&Offer> = catalogue
+        .listed(&reader)
+        .filter(|offer| !offer.plans.is_empty())
+        .collect();
     let plans: Vec<&Plan> = offers.iter().take(MOST).flat_map(|offer| &offer.plans).collect();
     let priced = offers.iter().take(MOST).map(|offer| Priced {
         offer,

@@ -73,7 +73,10 @@ pub(crate) async fn show(
         lede: offer.summary(),
         prose: rest_of_description(offer),
         curl: offer.apis.first().and_then(|offered| curl::line(&app, offered)),
-        first_reference: apis.iter().find(|api| api.has_reference).map(|api| format!("{}/reference", api.path)),
+        first_reference: apis
+            .iter()
+            .find(|api| api.has_reference)
+            .map(|api| format!("{}/reference", api.path)),
         apis,
         comparison: compare::comparison(offer, currency, &catalogue),
         question: compare::question(&plans, &asked, currency, &catalogue),
@@ -138,7 +141,9 @@ fn markdown(app: &App, offer: &Offer, currency: Currency, catalogue: &Catalogue)
         }
         out.push('\n');
     }
-    out.push_str("\n## Authentication\n\nSend the key of an app as `Authorization: Bearer $TOLLGATE_KEY`.\n\n## Plans\n\n");
+    out.push_str(
+        "\n## Authentication\n\nSend the key of an app as `Authorization: Bearer $TOLLGATE_KEY`.\n\n## Plans\n\n",
+    );
     for plan in &offer.plans {
         out.push_str(&format!("### {}\n\n", text::line(&compare::title(plan))));
         for (head, cell) in price::rows(plan, currency, catalogue) {

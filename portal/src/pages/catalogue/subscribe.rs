@@ -74,7 +74,11 @@ pub(crate) async fn show(
         price: price::headline(plan, currency, &catalogue),
         limits: price::rates(plan, "").unwrap_or_else(|| "no limits".to_owned()),
         waits: plan.approval == domain::subscription::Approval::Manual,
-        chosen: if any { Some(plan.name.as_str()) == wanted } else { at == 0 },
+        chosen: if any {
+            Some(plan.name.as_str()) == wanted
+        } else {
+            at == 0
+        },
         name: plan.name.clone(),
     };
     let door = door(&app, &visitor, offer).await?;
@@ -118,10 +122,7 @@ async fn door(app: &App, visitor: &Visitor, offer: &Offer) -> Result<Door, Probl
         product: offer.id.parse().ok(),
         ..SubscriptionFilter::default()
     };
-    let held = app
-        .store
-        .subscriptions(scope, &filter, &Rows::first(Rows::MAX))
-        .await?;
+    let held = app.store.subscriptions(scope, &filter, &Rows::first(Rows::MAX)).await?;
     let mut apps = Vec::new();
     for consumer in consumers {
         let live = held

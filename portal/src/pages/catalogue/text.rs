@@ -15,8 +15,13 @@ pub(crate) fn wanted<'a>(segment: &'a str, headers: &HeaderMap, is_known: impl F
 
 /// Whether a program asks for Markdown rather than HTML.
 pub(crate) fn accepts(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let accept = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut kinds = accept
+        .split(',')
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kinds.any(|kind| kind.eq_ignore_ascii_case("text/markdown")) && !accept.contains("text/html")
 }
 

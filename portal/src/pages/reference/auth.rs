@@ -30,12 +30,28 @@ struct Scheme {
 
 /// What the gateway itself answers: status, name, when.
 pub(crate) const REFUSALS: &[(&str, &str, &str)] = &[
-    ("401", "missing or invalid credentials", "The request has no key, or the key is unknown, expired or revoked."),
+    (
+        "401",
+        "missing or invalid credentials",
+        "The request has no key, or the key is unknown, expired or revoked.",
+    ),
     ("402", "payment required", "A payment of the organisation is overdue."),
-    ("403", "no subscription", "The app has no subscription in force to this product, or is suspended."),
+    (
+        "403",
+        "no subscription",
+        "The app has no subscription in force to this product, or is suspended.",
+    ),
     ("404", "no such route", "No API answers at this address."),
-    ("429", "limit reached", "A rate limit or quota is used up; Retry-After says how many seconds to wait."),
-    ("502, 504", "upstream", "The API behind the gateway did not answer, or not in time."),
+    (
+        "429",
+        "limit reached",
+        "A rate limit or quota is used up; Retry-After says how many seconds to wait.",
+    ),
+    (
+        "502, 504",
+        "upstream",
+        "The API behind the gateway did not answer, or not in time.",
+    ),
 ];
 
 /// `GET …/auth` and `…/auth.md`
@@ -62,7 +78,10 @@ fn scheme(view: SchemeView) -> Scheme {
     let mut urls = Vec::new();
     if let SchemeKind::OAuth2 { flows } = &view.kind {
         for flow in flows {
-            let named = flow.urls.iter().map(|(what, url)| (format!("{}, {what}", flow.name), url.clone()));
+            let named = flow
+                .urls
+                .iter()
+                .map(|(what, url)| (format!("{}, {what}", flow.name), url.clone()));
             urls.extend(named);
         }
     }
@@ -95,7 +114,11 @@ fn markdown(opened: &Opened, schemes: &[Scheme]) -> String {
         out.push_str("\n## What the document says\n");
     }
     for scheme in schemes {
-        out.push_str(&format!("\n### {}\n\n{}\n", text::line(&scheme.name), text::line(&scheme.words)));
+        out.push_str(&format!(
+            "\n### {}\n\n{}\n",
+            text::line(&scheme.name),
+            text::line(&scheme.words)
+        ));
         for (name, meaning) in &scheme.scopes {
             out.push_str(&format!("- {}: {}\n", text::line(name), text::line(meaning)));
         }

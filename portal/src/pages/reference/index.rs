@@ -99,10 +99,18 @@ pub(crate) async fn show(
         shell: visitor.shell(&app).await?,
         nav: opened.nav(None),
         introduction: reference.introduction().into(),
-        groups: groups.iter().take(MOST_GROUPS).map(|group| listed(&opened, group, most)).collect(),
+        groups: groups
+            .iter()
+            .take(MOST_GROUPS)
+            .map(|group| listed(&opened, group, most))
+            .collect(),
         more_groups: groups.len().saturating_sub(MOST_GROUPS),
         operations: reference.entries().len(),
-        webhooks: webhooks.iter().take(MOST_WEBHOOKS).map(|entry| row(entry, &opened.base, "webhooks")).collect(),
+        webhooks: webhooks
+            .iter()
+            .take(MOST_WEBHOOKS)
+            .map(|entry| row(entry, &opened.base, "webhooks"))
+            .collect(),
         more_webhooks: webhooks.len().saturating_sub(MOST_WEBHOOKS),
         lists_operations,
         opened,
@@ -159,7 +167,10 @@ pub(crate) async fn show_group(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.group(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
-    let found = opened.reference.group(slug).ok_or_else(|| Problem::missing("group of operations"))?;
+    let found = opened
+        .reference
+        .group(slug)
+        .ok_or_else(|| Problem::missing("group of operations"))?;
     if wants_text {
         return Ok(text::markdown(group_markdown(&app, &opened, found)));
     }
@@ -230,7 +241,12 @@ pub(crate) async fn show_schemas(
     web::page(&Schemas {
         shell: visitor.shell(&app).await?,
         nav: opened.nav(None),
-        schemas: found.iter().skip(pager.from - 1).take(SCHEMAS_PER_PAGE).map(link).collect(),
+        schemas: found
+            .iter()
+            .skip(pager.from - 1)
+            .take(SCHEMAS_PER_PAGE)
+            .map(link)
+            .collect(),
         pager,
         query,
         opened,

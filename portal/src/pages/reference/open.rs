@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use reference::Reference;
-use reference::request::{Credential, Inputs};
+use reference::{Inputs, Reference};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -12,8 +11,6 @@ use crate::pages::catalogue::offers::{self, Catalogue, Offer, OfferedApi, Reader
 use crate::pages::catalogue::{address, curl};
 use crate::pages::web::Visitor;
 
-/// The variable of the environment from which samples read the key.
-const VARIABLE: &str = "TOLLGATE_KEY";
 /// Groups and operations in the side navigation.
 const MOST_GROUPS: usize = 80;
 const MOST_LINKS: usize = 60;
@@ -50,11 +47,13 @@ pub(crate) struct Opened {
     pub(crate) base: String,
     /// Where the API answers.
     pub(crate) base_url: Option<String>,
-    /// The host that the gateway tells the API by.
-    pub(crate) host: Option<String>,
+    /// Whether keys of mode test reach a sandbox.
+    pub(crate) has_sandbox: bool,
     /// Header of keys besides `Authorization`.
     pub(crate) key_header: String,
     pub(crate) document: [u8; 32],
+    /// What samples send.
+    pub(crate) inputs: Inputs,
 }
 
 impl Api {
@@ -74,9 +73,10 @@ impl Api {
             product_path: address::product(&offer.product.name),
             base: address::api(&offer.product.name, &api.name, &api.version),
             base_url: curl::base_url(app, api),
-            host: api.hosts.first().filter(|host| !host.contains('*')).cloned(),
+            has_sandbox: !api.upstream.sandbox.is_empty(),
             key_header: api.api_key.header.clone(),
             document,
+            inputs: curl::inputs(app, offered),
             reference,
         })
     }
@@ -105,26 +105,18 @@ impl Named {
 }
 
 impl Opened {
-    /// What samples send: to this deployment's gateway, with the key of an app.
-    pub(crate) fn inputs(&self) -> Inputs {
-        Inputs {
-            base: self.base_url.clone(),
-            credential: Some(Credential {
-                header: "Authorization".to_owned(),
-                prefix: "Bearer ".to_owned(),
-                variable: VARIABLE.to_owned(),
-            }),
-            ..Inputs::default()
-        }
-    }
-
     /// The navigation; the group of this name is unfolded.
     pub(crate) fn nav(&self, open: Option<&str>) -> Nav {
         let reference = &self.reference;
         let groups = reference.groups();
         // A window around the open group, so that the page stays short and its place is seen.
-        let place = groups.iter().position(|group| Some(group.slug.as_str()) == open).unwrap_or(0);
-        let from = place.saturating_sub(MOST_GROUPS / 2).min(groups.len().saturating_sub(MOST_GROUPS));
+        let place = groups
+            .iter()
+            .position(|group| Some(group.slug.as_str()) == open)
+            .unwrap_or(0);
+        let from = place
+            .saturating_sub(MOST_GROUPS / 2)
+            .min(groups.len().saturating_sub(MOST_GROUPS));
         let shown = groups.iter().skip(from).take(MOST_GROUPS);
         let nav_group = |group: &reference::Group| {
             let is_open = Some(group.slug.as_str()) == open;
@@ -134,7 +126,11 @@ impl Opened {
                 title: group.title.clone(),
                 is_open,
                 links: links.map(|entry| self.nav_link(entry)).collect(),
-                more: if is_open { group.operations.len().saturating_sub(MOST_LINKS) } else { 0 },
+                more: if is_open {
+                    group.operations.len().saturating_sub(MOST_LINKS)
+                } else {
+                    0
+                },
             }
         };
         Nav {
@@ -171,6 +167,15 @@ pub(crate) struct Nav {
     pub(crate) has_webhooks: bool,
     pub(crate) schemas: usize,
     pub(crate) is_cut: bool,
+}
+
+impl Nav {
+    /// Whether a path is that of a page right below the API.
+    pub(crate) fn is_at(&self, path: &str, page: &str) -> bool {
+        path.strip_prefix(self.base.as_str())
+            .and_then(|rest| rest.strip_prefix('/'))
+            == Some(page)
+    }
 }
 
 /// A group of it.

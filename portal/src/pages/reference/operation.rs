@@ -54,7 +54,11 @@ pub(crate) async fn show(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.entry(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
-    let entry = opened.reference.entry(slug).ok_or_else(|| Problem::missing("operation"))?.clone();
+    let entry = opened
+        .reference
+        .entry(slug)
+        .ok_or_else(|| Problem::missing("operation"))?
+        .clone();
     answer(&app, &visitor, opened, entry, (wants_text, asked.get("language"))).await
 }
 
@@ -68,7 +72,11 @@ pub(crate) async fn show_webhook(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.webhook_entry(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
-    let entry = opened.reference.webhook_entry(slug).ok_or_else(|| Problem::missing("webhook"))?.clone();
+    let entry = opened
+        .reference
+        .webhook_entry(slug)
+        .ok_or_else(|| Problem::missing("webhook"))?
+        .clone();
     answer(&app, &visitor, opened, entry, (wants_text, None)).await
 }
 
@@ -81,7 +89,11 @@ async fn answer(
 ) -> web::Page {
     if wants_text {
         let base = app.links.page(&opened.base);
-        return Ok(text::markdown(opened.reference.operation_markdown(&entry, &base, &opened.inputs())));
+        return Ok(text::markdown(opened.reference.operation_markdown(
+            &entry,
+            &base,
+            &opened.inputs,
+        )));
     }
     let limits = limits(app, visitor, &opened, &entry).await?;
     let shell = visitor.shell(app).await?;
@@ -102,10 +114,14 @@ fn page(shell: Shell, opened: Opened, entry: &Entry, (limits, language): (Option
     scopes.truncate(12);
     let path = match view.kind {
         Kind::Operation => opened.operation_path(&view.slug),
-        Kind::Webhook => format!("{}/webhooks/{}", opened.base, crate::pages::catalogue::address::segment(&view.slug)),
+        Kind::Webhook => format!(
+            "{}/webhooks/{}",
+            opened.base,
+            crate::pages::catalogue::address::segment(&view.slug)
+        ),
     };
     let is_operation = view.kind == Kind::Operation;
-    let request = is_operation.then(|| opened.reference.request(entry, &opened.inputs()));
+    let request = is_operation.then(|| opened.reference.request(entry, &opened.inputs));
     Page {
         nav: opened.nav(view.group.as_ref().map(|(slug, _)| slug.as_str())),
         url: if is_operation {

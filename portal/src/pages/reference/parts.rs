@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use description::openapi::Location;
 use reference::Example;
-use reference::operation::{BodyView, CallbackView, HeaderView, MediaView, OperationView, ParameterView, ResponseView, Style};
+use reference::operation::{
+    BodyView, CallbackView, HeaderView, MediaView, OperationView, ParameterView, ResponseView, Style,
+};
 use reference::schema::Node;
 use reference::twin::PARTS;
 
@@ -37,7 +39,11 @@ pub(crate) fn parts(view: &OperationView, base: &str) -> Vec<Part> {
         let html = tree.within(ROOM_BODY, |tree| medias(&body.media, tree));
         parts.push(Part {
             id: "body",
-            title: if view.kind == reference::Kind::Webhook { "Payload" } else { "Body" },
+            title: if view.kind == reference::Kind::Webhook {
+                "Payload"
+            } else {
+                "Body"
+            },
             about: body_about(body),
             html: Html(html),
         });
@@ -45,10 +51,18 @@ pub(crate) fn parts(view: &OperationView, base: &str) -> Vec<Part> {
     if !view.responses.is_empty() {
         let html = tree.within(ROOM_RESPONSES, |tree| responses(&view.responses, base, tree));
         let more = view.responses_more;
-        let rest = if more > 0 { format!("<p class=\"small soft\">{more} more are not shown.</p>") } else { String::new() };
+        let rest = if more > 0 {
+            format!("<p class=\"small soft\">{more} more are not shown.</p>")
+        } else {
+            String::new()
+        };
         parts.push(Part {
             id: "responses",
-            title: if view.kind == reference::Kind::Webhook { "Answers that are expected" } else { "Responses" },
+            title: if view.kind == reference::Kind::Webhook {
+                "Answers that are expected"
+            } else {
+                "Responses"
+            },
             about: Html::default(),
             html: Html(format!("<div class=\"responses\">{html}</div>{rest}")),
         });
@@ -82,7 +96,11 @@ fn parameters(view: &OperationView, tree: &mut Tree<'_>) -> Vec<Part> {
         });
     }
     let other = [Location::Body, Location::FormData];
-    let nodes: Vec<Node> = other.into_iter().flat_map(|place| view.parameters_in(place)).map(parameter).collect();
+    let nodes: Vec<Node> = other
+        .into_iter()
+        .flat_map(|place| view.parameters_in(place))
+        .map(parameter)
+        .collect();
     if !nodes.is_empty() && view.body.is_none() {
         let html = tree.within(ROOM_PARAMETERS, |tree| tree.list(&nodes));
         parts.push(Part {
@@ -107,7 +125,10 @@ fn parameter(parameter: &ParameterView) -> Node {
     if node.types.contains("array") || node.types.contains("object") {
         node.words.push(style(parameter.style, parameter.explode).to_owned());
     }
-    if let (None, Some(example)) = (&node.example, parameter.examples.first().filter(|one| !one.is_generated)) {
+    if let (None, Some(example)) = (
+        &node.example,
+        parameter.examples.first().filter(|one| !one.is_generated),
+    ) {
         node.example = Some(example.text.clone());
     }
     node
@@ -134,14 +155,22 @@ fn body_about(body: &BodyView) -> Html {
         types.extend(media.also.iter().map(|other| escape(other)));
     }
     let required = if body.required { "" } else { "optional, " };
-    Html(format!("<p class=\"small soft\">{required}{}</p>{}", types.join(", "), body.prose))
+    Html(format!(
+        "<p class=\"small soft\">{required}{}</p>{}",
+        types.join(", "),
+        body.prose
+    ))
 }
 
 fn medias(media: &[MediaView], tree: &mut Tree<'_>) {
     for one in media {
         if media.len() > 1 {
             let also = one.also.iter().map(|other| format!(", <code>{}</code>", escape(other)));
-            tree.write(&format!("<h3><code>{}</code>{}</h3>", escape(&one.media_type), also.collect::<String>()));
+            tree.write(&format!(
+                "<h3><code>{}</code>{}</h3>",
+                escape(&one.media_type),
+                also.collect::<String>()
+            ));
         }
         if one.is_stream {
             tree.write("<p class=\"small soft\">A stream; this is one item of it.</p>");
@@ -170,7 +199,11 @@ fn named_example(example: &Example, tree: &mut Tree<'_>) {
     if tree.is_full() {
         return;
     }
-    let name = if example.name.is_empty() { "Example" } else { &example.name };
+    let name = if example.name.is_empty() {
+        "Example"
+    } else {
+        &example.name
+    };
     let mut out = format!("<details class=\"disclosure\"><summary>Example: {}", escape(name));
     if example.is_generated {
         out.push_str(" (generated)");
@@ -187,7 +220,10 @@ fn named_example(example: &Example, tree: &mut Tree<'_>) {
 pub(crate) fn code(example: &Example, label: &str) -> String {
     if example.text.is_empty() {
         return example.external.as_ref().map_or_else(String::new, |url| {
-            format!("<p class=\"small\">The document has this example elsewhere: <code>{}</code></p>", escape(url))
+            format!(
+                "<p class=\"small\">The document has this example elsewhere: <code>{}</code></p>",
+                escape(url)
+            )
         });
     }
     let markup = if example.text.len() <= EXAMPLE {
@@ -196,7 +232,11 @@ pub(crate) fn code(example: &Example, label: &str) -> String {
         escape(cut(&example.text, EXAMPLE))
     };
     let is_cut = example.is_cut || example.text.len() > EXAMPLE;
-    let rest = if is_cut { "<p class=\"small soft\">The rest is left out.</p>" } else { "" };
+    let rest = if is_cut {
+        "<p class=\"small soft\">The rest is left out.</p>"
+    } else {
+        ""
+    };
     format!(
         "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>{markup}</code></pre>{rest}",
         escape(label)
@@ -214,7 +254,10 @@ pub(crate) fn cut(text: &str, longest: usize) -> &str {
 }
 
 fn responses(responses: &[ResponseView], base: &str, tree: &mut Tree<'_>) {
-    let first = responses.iter().position(|response| response.status.starts_with('2')).unwrap_or(0);
+    let first = responses
+        .iter()
+        .position(|response| response.status.starts_with('2'))
+        .unwrap_or(0);
     for (at, response) in responses.iter().enumerate() {
         let open = if at == first { " open" } else { "" };
         let said = reference::prose::plain_text(response.prose.as_str());
@@ -226,7 +269,10 @@ fn responses(responses: &[ResponseView], base: &str, tree: &mut Tree<'_>) {
             escape(title)
         ));
         if response.prose.as_str().len() > said.len() + 7 {
-            tree.write(&format!("<div class=\"prose small\" dir=\"auto\">{}</div>", response.prose));
+            tree.write(&format!(
+                "<div class=\"prose small\" dir=\"auto\">{}</div>",
+                response.prose
+            ));
         }
         let headers: Vec<Node> = response.headers.iter().map(header).collect();
         if !headers.is_empty() {
@@ -237,7 +283,10 @@ fn responses(responses: &[ResponseView], base: &str, tree: &mut Tree<'_>) {
             tree.write("<p class=\"small soft\">No body.</p>");
         }
         for media in &response.media {
-            let types: Vec<String> = std::iter::once(&media.media_type).chain(&media.also).map(|one| escape(one)).collect();
+            let types: Vec<String> = std::iter::once(&media.media_type)
+                .chain(&media.also)
+                .map(|one| escape(one))
+                .collect();
             tree.write(&format!("<p class=\"small soft\">{}</p>", types.join(", ")));
             if let Some(node) = &media.node {
                 tree.folded_root(node);
@@ -246,7 +295,13 @@ fn responses(responses: &[ResponseView], base: &str, tree: &mut Tree<'_>) {
         for link in &response.links {
             let to = link.operation.as_ref().map_or_else(
                 || escape(&link.name),
-                |operation| format!("<a href=\"{base}/operations/{}\">{}</a>", segment(&operation.slug), escape(&operation.title)),
+                |operation| {
+                    format!(
+                        "<a href=\"{base}/operations/{}\">{}</a>",
+                        segment(&operation.slug),
+                        escape(&operation.title)
+                    )
+                },
             );
             tree.write(&format!("<p class=\"small\">Goes on with {to}.</p>{}", link.prose));
         }

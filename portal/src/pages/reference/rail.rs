@@ -32,7 +32,9 @@ pub(crate) struct Samples {
 
 /// The request of an operation in every language.
 pub(crate) fn samples(request: &Request, wanted: Option<&str>) -> Samples {
-    let wanted = Language::ALL.into_iter().find(|language| Some(language.slug()) == wanted);
+    let wanted = Language::ALL
+        .into_iter()
+        .find(|language| Some(language.slug()) == wanted);
     let wanted = wanted.unwrap_or(Language::Curl);
     let mut room = ROOM_REQUEST;
     let mut made: Vec<(Language, Html)> = Vec::new();
@@ -68,7 +70,9 @@ pub(crate) fn samples(request: &Request, wanted: Option<&str>) -> Samples {
                     is_generated: false,
                 });
             }
-            None => samples.elsewhere.push((format!("?language={}#request", language.slug()), language.name())),
+            None => samples
+                .elsewhere
+                .push((format!("?language={}#request", language.slug()), language.name())),
         }
     }
     samples

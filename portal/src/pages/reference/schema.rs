@@ -54,7 +54,10 @@ pub(crate) async fn show(
         let written = opened.reference.schema_markdown(slug, &base);
         return written.map(text::markdown).ok_or_else(|| Problem::missing("schema"));
     }
-    let view = opened.reference.schema(slug).ok_or_else(|| Problem::missing("schema"))?;
+    let view = opened
+        .reference
+        .schema(slug)
+        .ok_or_else(|| Problem::missing("schema"))?;
     let mut tree = Tree::new(&opened.base);
     let fields = tree.within(ROOM, |tree| tree.root(&view.node));
     let uses = uses(&opened, &view);

@@ -56,7 +56,10 @@ impl<'a> Tree<'a> {
             }
         }
         if left_out > 0 {
-            let _ = write!(self.out, "<div><dt>{left_out} more</dt><dd>They are not shown here, for this page is long.</dd></div>");
+            let _ = write!(
+                self.out,
+                "<div><dt>{left_out} more</dt><dd>They are not shown here, for this page is long.</dd></div>"
+            );
         }
         self.out.push_str("</dl>");
     }
@@ -65,7 +68,11 @@ impl<'a> Tree<'a> {
     pub(crate) fn children(&mut self, node: &Node) {
         self.list(&node.fields);
         if node.fields_more > 0 {
-            let _ = write!(self.out, "<p class=\"small soft\">{} more fields are not shown.</p>", node.fields_more);
+            let _ = write!(
+                self.out,
+                "<p class=\"small soft\">{} more fields are not shown.</p>",
+                node.fields_more
+            );
         }
         for choice in &node.choices {
             self.choice(choice, node.name());
@@ -108,7 +115,8 @@ impl<'a> Tree<'a> {
             return;
         }
         if self.is_full() {
-            self.out.push_str("<p class=\"small soft\">Its fields are not shown here, for this page is long.</p>");
+            self.out
+                .push_str("<p class=\"small soft\">Its fields are not shown here, for this page is long.</p>");
             return;
         }
         let words = if node.fields.is_empty() {
@@ -176,12 +184,23 @@ impl<'a> Tree<'a> {
             self.out.push_str("</dd>");
             for allowed in &node.allowed {
                 if let Some(meaning) = &allowed.meaning {
-                    let _ = write!(self.out, "<dd><code>{}</code>: {}</dd>", escape(&allowed.value), escape(meaning));
+                    let _ = write!(
+                        self.out,
+                        "<dd><code>{}</code>: {}</dd>",
+                        escape(&allowed.value),
+                        escape(meaning)
+                    );
                 }
             }
         }
-        let default = node.default.as_ref().map(|value| format!("Default: <code>{}</code>", escape(value)));
-        let example = node.example.as_ref().map(|value| format!("Such as <code>{}</code>", escape(value)));
+        let default = node
+            .default
+            .as_ref()
+            .map(|value| format!("Default: <code>{}</code>", escape(value)));
+        let example = node
+            .example
+            .as_ref()
+            .map(|value| format!("Such as <code>{}</code>", escape(value)));
         let said: Vec<String> = default.into_iter().chain(example).collect();
         if !said.is_empty() {
             let _ = write!(self.out, "<dd>{}</dd>", said.join(". "));
@@ -197,7 +216,11 @@ impl<'a> Tree<'a> {
                 let _ = write!(self.out, "; {}.</dd>", escape(stop.words()));
             }
             (Some(stop), None) => {
-                let _ = write!(self.out, "<dd><span class=\"tag warn\">Note</span> {}</dd>", escape(stop.words()));
+                let _ = write!(
+                    self.out,
+                    "<dd><span class=\"tag warn\">Note</span> {}</dd>",
+                    escape(stop.words())
+                );
             }
             (None, Some(schema)) if node.has_children() => {
                 self.out.push_str("<dd class=\"small\">Schema ");
@@ -210,7 +233,8 @@ impl<'a> Tree<'a> {
 
     fn below(&mut self, node: &Node) {
         if self.is_full() {
-            self.out.push_str("<dd>Its fields are not shown here, for this page is long.");
+            self.out
+                .push_str("<dd>Its fields are not shown here, for this page is long.");
             if let Some(schema) = &node.schema {
                 self.out.push_str(" See ");
                 self.link(schema);
@@ -254,8 +278,15 @@ impl<'a> Tree<'a> {
             Rule::OneOf => "One of",
             Rule::AnyOf => "Any of",
         };
-        let by = choice.by.as_ref().map_or_else(String::new, |by| format!(", told by <code>{}</code>", escape(by)));
-        let about = if of.is_empty() { String::new() } else { format!(" for {}", escape(of)) };
+        let by = choice
+            .by
+            .as_ref()
+            .map_or_else(String::new, |by| format!(", told by <code>{}</code>", escape(by)));
+        let about = if of.is_empty() {
+            String::new()
+        } else {
+            format!(" for {}", escape(of))
+        };
         let _ = write!(
             self.out,
             "<fieldset class=\"tabs\"><legend class=\"small soft\">{rule} {}{about}{by}</legend>",
@@ -272,7 +303,11 @@ impl<'a> Tree<'a> {
             self.out.push_str("</div>");
         }
         if choice.more > 0 {
-            let _ = write!(self.out, "<p class=\"small soft\">{} more variants are not shown.</p>", choice.more);
+            let _ = write!(
+                self.out,
+                "<p class=\"small soft\">{} more variants are not shown.</p>",
+                choice.more
+            );
         }
         self.out.push_str("</fieldset>");
     }
@@ -286,7 +321,8 @@ impl<'a> Tree<'a> {
             let _ = write!(self.out, "<div class=\"small prose\" dir=\"auto\">{}</div>", node.prose);
         }
         if self.is_full() && node.has_children() {
-            self.out.push_str("<p class=\"small soft\">Its fields are not shown here, for this page is long.</p>");
+            self.out
+                .push_str("<p class=\"small soft\">Its fields are not shown here, for this page is long.</p>");
         } else {
             self.children(node);
         }

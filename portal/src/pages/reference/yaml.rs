@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_document_reads_well() {
-        let document = json!({"openapi": "3.1.0", "paths": {"/pets/{id}": {"get": {"tags": ["Pets", "on"], "x": null}}}, "e": {}});
+        let document =
+            json!({"openapi": "3.1.0", "paths": {"/pets/{id}": {"get": {"tags": ["Pets", "on"], "x": null}}}, "e": {}});
         assert_eq!(
             written(&document),
             "openapi: \"3.1.0\"\npaths:\n  /pets/{id}:\n    get:\n      tags:\n        - Pets\n        - \"on\"\n      x: null\ne: {}\n"
@@ -119,7 +120,8 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let hostile = json!({"a: b": "x # y", "- c": ["", " ", "\u{2028}\u{85}\n\t\"\\", "1e3", "0x1F", "~", "é 中"], "deep": [[[{}]], [1.5, -2]]});
-        let read = description::located::parse_one(written(&hostile).as_bytes(), &description::located::Limits::DESCRIPTION);
+        let read =
+            description::located::parse_one(written(&hostile).as_bytes(), &description::located::Limits::DESCRIPTION);
         assert_eq!(read.unwrap().into_value(), hostile);
     }
 }
