@@ -78,7 +78,10 @@ async fn busy(app: &App, last: Timestamp, now: Timestamp) -> Result<BTreeSet<Str
         meter: REQUESTS.to_owned(),
     };
     let rows = app.analytics.usage(&query, &billed).await?;
-    Ok(rows.into_iter().filter_map(|row| row.group.into_iter().next().flatten()).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| row.group.into_iter().next().flatten())
+        .collect())
 }
 
 /// The thresholds of a quota that its use has reached, in basis points, lowest first.
@@ -143,15 +146,18 @@ async fn letter(app: &App, subscription: &Subscription, (one, threshold): (&Used
     let max = one.quota.max.map_or_else(String::new, show::number);
     let is_full = threshold >= 10_000;
     let next = match (is_full, one.quota.overage.is_some()) {
-        (false, _) => format!("When all of it is used, the plan decides whether more is served. It starts again on {resets}."),
+        (false, _) => {
+            format!("When all of it is used, the plan decides whether more is served. It starts again on {resets}.")
+        }
         (true, false) => format!("The gateway refuses further calls until {resets}."),
         (true, true) => format!("The plan serves more than the quota. It starts again on {resets}."),
     };
     let id: SubscriptionId = subscription.id;
     let link = app.links.page(&format!("/app/usage?app={}", subscription.consumer_id));
-    let change = app
-        .links
-        .page(&format!("/app/apps/{}/subscriptions/{id}/change", subscription.consumer_id));
+    let change = app.links.page(&format!(
+        "/app/apps/{}/subscriptions/{id}/change",
+        subscription.consumer_id
+    ));
     Ok(Letter {
         kind: "quota",
         subject: format!("{share} of the quota of {meter} used: {consumer}"),

@@ -51,7 +51,10 @@ pub fn title(invoice: &InvoiceView) -> String {
 
 /// Address and country, a line each.
 pub fn address(party: &Party) -> Vec<String> {
-    let lines = party.address.iter().flat_map(|address| address.lines().map(str::to_owned));
+    let lines = party
+        .address
+        .iter()
+        .flat_map(|address| address.lines().map(str::to_owned));
     let mut lines: Vec<String> = lines.chain(party.country.clone()).collect();
     lines.retain(|line| !line.trim().is_empty());
     lines
@@ -146,7 +149,11 @@ pub fn tiers(line: &LineView, currency: Currency) -> Vec<TierRow> {
     let rows = all.iter().take(MOST_TIERS).map(|tier| {
         let from = tier.get("from").and_then(serde_json::Value::as_u64).unwrap_or(0);
         let label = match tier.get("to").and_then(serde_json::Value::as_u64) {
-            Some(to) => format!("{} to {}", grouped(&from.saturating_add(1).to_string()), grouped(&to.to_string())),
+            Some(to) => format!(
+                "{} to {}",
+                grouped(&from.saturating_add(1).to_string()),
+                grouped(&to.to_string())
+            ),
             None if from == 0 => "all".to_owned(),
             None => format!("above {}", grouped(&from.to_string())),
         };
@@ -181,7 +188,9 @@ pub fn price(text: &str, currency: Currency) -> String {
 /// A decimal with its whole part in groups of three.
 pub fn grouped(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-    let (whole, part) = digits.split_once('.').map_or((digits, None), |(whole, part)| (whole, Some(part)));
+    let (whole, part) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, part)| (whole, Some(part)));
     if !whole.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.to_owned();
     }

@@ -82,7 +82,11 @@ const FOUND_COUNT: &str =
 /// A pattern of LIKE for texts that hold these words, whatever their case.
 fn holding(words: Option<&str>) -> Option<String> {
     let words = words.map(str::trim).filter(|words| !words.is_empty())?;
-    let plain = words.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let plain = words
+        .to_lowercase()
+        .replace('!', "!!")
+        .replace('%', "!%")
+        .replace('_', "!_");
     Some(format!("%{plain}%"))
 }
 
@@ -91,11 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn find_accounts(
-        &self,
-        words: Option<&str>,
-        (skip, limit): (u32, u32),
-    ) -> Result<(Vec<Account>, u64)> {
+    pub async fn find_accounts(&self, words: Option<&str>, (skip, limit): (u32, u32)) -> Result<(Vec<Account>, u64)> {
         let pattern = holding(words);
         let found = self.control.all(FOUND, args![pattern.clone(), limit, skip]).await?;
         let count: Option<i64> = self.control.scalar(FOUND_COUNT, args![pattern]).await?;

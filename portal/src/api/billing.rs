@@ -149,10 +149,15 @@ pub(crate) async fn show_run(State(app): State<App>, Id(id): Id<RunId>) -> Answe
         .billing_run(id)
         .await?
         .ok_or_else(|| Problem::missing("billing run"))?;
-    let failures = app.store.run_failures(id).await?.into_iter().map(|failure| RunFailureBody {
-        account_id: failure.account.to_string(),
-        reason: failure.reason,
-    });
+    let failures = app
+        .store
+        .run_failures(id)
+        .await?
+        .into_iter()
+        .map(|failure| RunFailureBody {
+            account_id: failure.account.to_string(),
+            reason: failure.reason,
+        });
     let body = RunBody {
         invoices: run.invoices,
         credit_notes: run.credit_notes,

@@ -134,7 +134,9 @@ pub(crate) async fn running(app: &App, account: AccountId) -> Result<Vec<Running
     let now = app.clock.now();
     let mut found = Vec::new();
     for contract in bill.contracts.iter().filter(|one| one.ended_at.is_none()) {
-        let Some(stretch) = contract.stretches.last() else { continue };
+        let Some(stretch) = contract.stretches.last() else {
+            continue;
+        };
         let proration = bill.proration(contract);
         let period = contract.schedule.period_at(now).map_err(unreadable)?;
         let used = used(app, contract, period.start).await?;
@@ -146,7 +148,13 @@ pub(crate) async fn running(app: &App, account: AccountId) -> Result<Vec<Running
             .map_err(unreadable)?;
         let later = later.iter().filter(|charge| charge.due > now);
         let due = later.clone().map(|charge| charge.due).min();
-        let sum = |at: Timestamp| later.clone().filter(|charge| charge.due == at).map(|charge| charge.minor).sum();
+        let sum = |at: Timestamp| {
+            later
+                .clone()
+                .filter(|charge| charge.due == at)
+                .map(|charge| charge.minor)
+                .sum()
+        };
         found.push(Running {
             subscription: contract.subscription,
             currency: stretch.terms.currency,

@@ -262,7 +262,8 @@ pub(crate) async fn remove(app: &App, caller: &Caller, id: ConsumerId, live: Liv
         for one in tx.subscriptions(&filter, &Page::first(Page::MAX)).await? {
             if one.status.is_live() {
                 let reason = Some(super::transitions::ENDED_WITHOUT_CREDIT);
-                tx.end_subscription(one.id, SubscriptionStatus::Cancelled, reason, now).await?;
+                tx.end_subscription(one.id, SubscriptionStatus::Cancelled, reason, now)
+                    .await?;
             }
         }
     }

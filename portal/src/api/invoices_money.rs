@@ -117,12 +117,7 @@ pub(crate) struct VoidInvoice {
 }
 
 /// Makes an invoice void.
-pub(crate) async fn make_void(
-    app: &App,
-    caller: &Caller,
-    id: InvoiceId,
-    reason: &str,
-) -> Result<InvoiceView, Problem> {
+pub(crate) async fn make_void(app: &App, caller: &Caller, id: InvoiceId, reason: &str) -> Result<InvoiceView, Problem> {
     let before = before(app, caller, id).await?;
     text("/reason", reason)?;
     app.store
@@ -367,7 +362,9 @@ pub(crate) async fn give_up(
 /// Documentation of [`give_up`].
 pub(crate) fn give_up_doc() -> Doc {
     Doc::new(TAG, "markInvoiceUncollectible", "Give up an open invoice")
-        .text("Nobody expects its payment any more. It stays owed: a payment that comes in later can still be recorded.")
+        .text(
+            "Nobody expects its payment any more. It stays owed: a payment that comes in later can still be recorded.",
+        )
         .body::<GiveUpInvoice>()
         .answer::<InvoiceBody>(200, "It is uncollectible")
 }

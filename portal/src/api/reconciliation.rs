@@ -175,9 +175,7 @@ fn units(quantity: Quantity) -> u64 {
 }
 
 fn billable_part(outcome: &str, quantity: Quantity) -> Quantity {
-    Outcome::from_class_key(outcome).map_or(Quantity::ZERO, |outcome| {
-        billable(Policy::V1, &outcome).of(quantity)
-    })
+    Outcome::from_class_key(outcome).map_or(Quantity::ZERO, |outcome| billable(Policy::V1, &outcome).of(quantity))
 }
 
 fn difference(this: u64, that: u64) -> i64 {
@@ -187,14 +185,18 @@ fn difference(this: u64, that: u64) -> i64 {
 
 impl Which {
     fn range(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
-        let floor = |at: Timestamp| Timestamp::from_millis(at.as_millis().div_euclid(QUARTER_HOUR_MS) * QUARTER_HOUR_MS);
+        let floor =
+            |at: Timestamp| Timestamp::from_millis(at.as_millis().div_euclid(QUARTER_HOUR_MS) * QUARTER_HOUR_MS);
         let to = floor(self.to.unwrap_or(now).plus_millis(QUARTER_HOUR_MS - 1));
         let from = floor(self.from.unwrap_or_else(|| to.plus_millis(-86_400_000)));
         if from > to {
             return Err(wrong("from", "`from` lies after `to`"));
         }
         if to.millis_since(from) > MAX_MS + QUARTER_HOUR_MS {
-            return Err(wrong("from", "every request is counted one by one: ask for at most 35 days"));
+            return Err(wrong(
+                "from",
+                "every request is counted one by one: ask for at most 35 days",
+            ));
         }
         Ok((from, to))
     }
@@ -302,7 +304,9 @@ fn sums(books: &Books) -> BTreeMap<Key, Sum> {
     }
     for part in &books.written_off {
         let sum = sums.entry(key(part)).or_default();
-        sum.written_off = sum.written_off.saturating_add(billable_part(&part.outcome, part.quantity));
+        sum.written_off = sum
+            .written_off
+            .saturating_add(billable_part(&part.outcome, part.quantity));
     }
     for part in &books.billed {
         let sum = sums.entry((part.subscription, part.period_start)).or_default();
@@ -318,8 +322,10 @@ async fn periods(
     own: Option<&BTreeSet<SubscriptionId>>,
 ) -> Result<Vec<PeriodItem>, Problem> {
     let books = app.store.books(from, to).await?;
-    let (closed, late): (BTreeSet<Key>, BTreeSet<Key>) =
-        (books.closed.iter().copied().collect(), books.late.iter().copied().collect());
+    let (closed, late): (BTreeSet<Key>, BTreeSet<Key>) = (
+        books.closed.iter().copied().collect(),
+        books.late.iter().copied().collect(),
+    );
     let mut items = Vec::new();
     for (key, sum) in sums(&books) {
         if own.is_some_and(|own| !own.contains(&key.0)) {

@@ -7,8 +7,8 @@ use super::scope::Area::{
 };
 use super::{
     accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices,
-    invoices_evidence, invoices_money, members, plans, products, reconciliation, requests, revenue, subscriptions, test_clock, tokens,
-    transitions, usage, usage_events, users,
+    invoices_evidence, invoices_money, members, plans, products, reconciliation, requests, revenue, subscriptions,
+    test_clock, tokens, transitions, usage, usage_events, users,
 };
 
 /// Every route below `/api/v1`.

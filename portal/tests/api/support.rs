@@ -27,7 +27,6 @@ pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) mailer: mail::Mailer,
     pub(crate) data: tempfile::TempDir,
-    pub(crate) analytics: analytics::Embedded,
 }
 
 pub(crate) struct Reply {
@@ -135,7 +134,6 @@ impl Server {
             feed,
             running,
             mailer,
-            analytics,
             data,
         }
     }

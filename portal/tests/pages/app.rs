@@ -35,7 +35,10 @@ fn secret(reply: &Reply) -> String {
 }
 
 async fn credentials(server: &Server, consumer: &str) -> Vec<Value> {
-    let list = server.get(&format!("/consumers/{consumer}/credentials")).await.expect(200);
+    let list = server
+        .get(&format!("/consumers/{consumer}/credentials"))
+        .await
+        .expect(200);
     list["items"].as_array().unwrap().clone()
 }
 
@@ -53,7 +56,11 @@ async fn a_newcomer_is_led_from_an_empty_organisation_to_a_key() {
     };
     let mut browser = Browser::member(&server, &tenant, AccountRole::Owner).await;
     let page = browser.get("/app").await;
-    assert!(page.text.contains("First steps") && !page.text.contains("Calls in 24 hours"), "{}", page.text);
+    assert!(
+        page.text.contains("First steps") && !page.text.contains("Calls in 24 hours"),
+        "{}",
+        page.text
+    );
     for path in ["/app/apps", "/app/usage", "/app/logs", "/app/billing"] {
         let page = browser.get(path).await;
         assert_eq!(page.status, 200, "{path} {}", page.text);
@@ -65,16 +72,28 @@ async fn a_newcomer_is_led_from_an_empty_organisation_to_a_key() {
     assert!(refused.text.contains("href=\"#name\"") && refused.text.contains("aria-invalid"));
     let app = to(&browser.post("/app/apps", &[("name", "Shop <b>backend</b>")]).await);
     let page = browser.get(&app).await;
-    assert!(page.text.contains("Shop &#60;b&#62;backend") && page.text.contains("Choose a plan"), "{}", page.text);
+    assert!(
+        page.text.contains("Shop &#60;b&#62;backend") && page.text.contains("Choose a plan"),
+        "{}",
+        page.text
+    );
     let page = browser.get(&format!("{app}/subscriptions/new?product=petstore")).await;
-    assert!(page.text.contains("value=\"free\"") && page.text.contains("$49.00 a month"), "{}", page.text);
+    assert!(
+        page.text.contains("value=\"free\"") && page.text.contains("$49.00 a month"),
+        "{}",
+        page.text
+    );
     let wish = [("product", "petstore"), ("plan", "free")];
     let done = to(&browser.post(&format!("{app}/subscriptions"), &wish).await);
     assert!(browser.get(&done).await.text.contains("is active"));
     let shown = browser.post(&format!("{app}/keys"), &[("name", "")]).await;
     assert!(secret(&shown).starts_with("tg_live_"));
     let page = browser.get("/app").await;
-    assert!(page.text.contains("See the first call") && page.text.contains("Calls in 24 hours"), "{}", page.text);
+    assert!(
+        page.text.contains("See the first call") && page.text.contains("Calls in 24 hours"),
+        "{}",
+        page.text
+    );
     let again = browser.post(&format!("{app}/subscriptions"), &wish).await;
     assert_eq!(again.status, 422, "{}", again.text);
     assert!(again.text.contains("live subscription"));
@@ -96,7 +115,10 @@ async fn a_key_is_in_the_answer_that_makes_it_and_nowhere_else() {
     assert!(twice.text.contains("sent twice") && !twice.text.contains(&secret));
     let page = browser.get(&keys).await;
     assert!(page.text.contains("Production") && !page.text.contains(&secret));
-    assert!(page.text.contains(&format!("{}…{}", &secret[..12], &secret[secret.len() - 4..])));
+    assert!(
+        page.text
+            .contains(&format!("{}…{}", &secret[..12], &secret[secret.len() - 4..]))
+    );
     assert_eq!(credentials(&server, &tenant.consumer).await.len(), 2);
     // Another content under the same number is another form.
     let other = [("name", "Staging"), ("mode", "test"), ("_once", once.as_str())];
@@ -116,7 +138,11 @@ async fn what_is_wrong_with_a_key_is_said_beside_the_field() {
     ] {
         let reply = browser.post(&keys, &[("name", "Kept"), (field, value)]).await;
         assert_eq!(reply.status, 422, "{field} {value}");
-        assert!(reply.text.contains(words) && reply.text.contains("value=\"Kept\""), "{}", reply.text);
+        assert!(
+            reply.text.contains(words) && reply.text.contains("value=\"Kept\""),
+            "{}",
+            reply.text
+        );
     }
     assert_eq!(credentials(&server, &tenant.consumer).await.len(), 1);
 }
@@ -130,7 +156,11 @@ async fn a_rotated_key_works_until_its_overlap_is_over_or_ended() {
     let odd = browser.post(&format!("{keys}/{old}/rotate"), &[("grace", "5y")]).await;
     assert_eq!(odd.status, 422);
     let shown = browser.post(&format!("{keys}/{old}/rotate"), &[("grace", "1h")]).await;
-    assert!(secret(&shown).starts_with("tg_live_") && shown.text.contains("It replaces"), "{}", shown.text);
+    assert!(
+        secret(&shown).starts_with("tg_live_") && shown.text.contains("It replaces"),
+        "{}",
+        shown.text
+    );
     assert!(shown.text.contains("Replaced, ends in 60") && shown.text.contains("since it was replaced"));
     let all = credentials(&server, &tenant.consumer).await;
     let ends = all.iter().find(|key| key["id"] == old.as_str()).unwrap()["revoked_at"].clone();
@@ -141,7 +171,10 @@ async fn a_rotated_key_works_until_its_overlap_is_over_or_ended() {
     assert!(page.text.contains("0 calls in the last 24 hours"), "{}", page.text);
     let revoke = format!("{keys}/{old}/revoke");
     assert_eq!(browser.post(&revoke, &[("confirm", "something")]).await.status, 422);
-    assert_eq!(to(&browser.post(&revoke, &[("confirm", &tenant.secret[..12])]).await), keys);
+    assert_eq!(
+        to(&browser.post(&revoke, &[("confirm", &tenant.secret[..12])]).await),
+        keys
+    );
     assert!(browser.get(&keys).await.text.contains("Revoked 15 Jun 2026"));
 }
 
@@ -159,13 +192,20 @@ async fn a_plan_is_changed_for_the_money_that_the_preview_says() {
     let written = format!("−${}.{:02}", -credit / 100, -credit % 100);
     let page = browser.get(&format!("{change}?plan=free&at=now")).await;
     assert!(credit < 0 && page.text.contains(&written), "{written} {}", page.text);
-    assert!(page.text.contains("1,000 a period") && page.text.contains("50,000 a period"), "{}", page.text);
+    assert!(
+        page.text.contains("1,000 a period") && page.text.contains("50,000 a period"),
+        "{}",
+        page.text
+    );
     let same = browser.get(&format!("{change}?plan=pro&at=now")).await;
     assert_eq!(same.status, 422);
     to(&browser.post(&change, &[("plan", "free"), ("at", "period_end")]).await);
     assert!(browser.get(&own).await.text.contains("Changes to free on"));
     to(&browser.post(&change, &[("plan", "free"), ("at", "now")]).await);
-    let now = server.get(&format!("/subscriptions/{}", tenant.subscription)).await.expect(200);
+    let now = server
+        .get(&format!("/subscriptions/{}", tenant.subscription))
+        .await
+        .expect(200);
     assert_eq!(now["plan"], "free");
 }
 
@@ -175,7 +215,11 @@ async fn a_subscription_is_cancelled_and_taken_back_and_a_wish_withdrawn() {
     let own = format!("/app/apps/{}/subscriptions", tenant.consumer);
     let one = format!("{own}/{}", tenant.subscription);
     let page = browser.get(&format!("{one}/cancel")).await;
-    assert!(page.text.contains("0 calls under it") && page.text.contains("is not given back"), "{}", page.text);
+    assert!(
+        page.text.contains("0 calls under it") && page.text.contains("is not given back"),
+        "{}",
+        page.text
+    );
     to(&browser.post(&format!("{one}/cancel"), &[]).await);
     assert!(browser.get(&own).await.text.contains("Ends 15 Jul 2026"));
     to(&browser.post(&format!("{one}/uncancel"), &[]).await);
@@ -186,7 +230,11 @@ async fn a_subscription_is_cancelled_and_taken_back_and_a_wish_withdrawn() {
     let wish = [("product", "petstore"), ("plan", "gold")];
     let waiting = to(&browser.post(&own, &wish).await);
     let page = browser.get(&waiting).await;
-    assert!(page.text.contains("is asked for") && page.text.contains("Waits for approval"), "{}", page.text);
+    assert!(
+        page.text.contains("is asked for") && page.text.contains("Waits for approval"),
+        "{}",
+        page.text
+    );
     let id = waiting.split("new=").nth(1).unwrap();
     to(&browser.post(&format!("{own}/{id}/withdraw"), &[]).await);
     let gone = server.get(&format!("/subscriptions/{id}")).await.expect(200);
@@ -199,10 +247,19 @@ async fn an_app_goes_only_when_its_name_is_typed_and_takes_keys_and_subscription
     let app = format!("/app/apps/{}", tenant.consumer);
     let page = browser.get(&format!("{app}/delete")).await;
     assert!(page.text.contains("Petstore, pro ends at once"), "{}", page.text);
-    assert_eq!(browser.post(&format!("{app}/delete"), &[("confirm", "no")]).await.status, 422);
+    assert_eq!(
+        browser
+            .post(&format!("{app}/delete"), &[("confirm", "no")])
+            .await
+            .status,
+        422
+    );
     to(&browser.post(&format!("{app}/delete"), &[("confirm", "backend")]).await);
     assert_eq!(browser.get(&app).await.status, 404);
-    let gone = server.get(&format!("/subscriptions/{}", tenant.subscription)).await.expect(200);
+    let gone = server
+        .get(&format!("/subscriptions/{}", tenant.subscription))
+        .await
+        .expect(200);
     assert_eq!(gone["status"], "cancelled");
 }
 
@@ -214,9 +271,16 @@ async fn an_app_gets_another_name_and_shows_why_it_is_suspended() {
     assert_eq!(browser.post(&app, &[("name", "")]).await.status, 422);
     to(&browser.post(&app, &[("name", "warehouse")]).await);
     let reason = json!({"reason": "Too many unpaid invoices."});
-    server.post(&format!("/consumers/{}/suspend", tenant.consumer), reason).await.expect(200);
+    server
+        .post(&format!("/consumers/{}/suspend", tenant.consumer), reason)
+        .await
+        .expect(200);
     let page = browser.get(&app).await;
-    assert!(page.text.contains("<h1>warehouse</h1>") && page.text.contains("Too many unpaid invoices."), "{}", page.text);
+    assert!(
+        page.text.contains("<h1>warehouse</h1>") && page.text.contains("Too many unpaid invoices."),
+        "{}",
+        page.text
+    );
 }
 
 #[tokio::test]
@@ -276,7 +340,12 @@ pub(crate) async fn served(server: &Server, seed: u128, facts: Vec<Fact>) {
         ledger_commit: 1,
         producer: ProducerId(seed),
         first_seq: 0,
-        facts: facts.into_iter().enumerate().map(|(seq, fact)| (seq as u64, fact)).collect(),
+        next_seq: facts.len() as u64,
+        facts: facts
+            .into_iter()
+            .enumerate()
+            .map(|(seq, fact)| (seq as u64, fact))
+            .collect(),
         rejections: Vec::new(),
         samples: Vec::new(),
     };
@@ -298,12 +367,20 @@ async fn usage_adds_up_on_the_page_in_its_file_and_in_the_api() {
     for by in ["result", "operation", "key", "status"] {
         let page = browser.get(&format!("/app/usage?by={by}")).await;
         assert_eq!(page.status, 200);
-        assert!(page.text.contains("<dd>90</dd>") && page.text.contains("role=\"img\""), "{by} {}", page.text);
+        assert!(
+            page.text.contains("<dd>90</dd>") && page.text.contains("role=\"img\""),
+            "{by} {}",
+            page.text
+        );
     }
-    let csv = browser.get(&format!("/app/usage.csv?app={}&product=petstore", tenant.consumer)).await;
+    let csv = browser
+        .get(&format!("/app/usage.csv?app={}&product=petstore", tenant.consumer))
+        .await;
     let column = |at: usize| -> u64 {
         let lines = csv.text.lines().skip(1);
-        lines.map(|line| line.split(',').nth(at).unwrap().parse::<u64>().unwrap()).sum()
+        lines
+            .map(|line| line.split(',').nth(at).unwrap().parse::<u64>().unwrap())
+            .sum()
     };
     assert_eq!([2, 3, 4, 5, 7].map(column), [90, 70, 10, 10, 80], "{}", csv.text);
     let asked = format!(
@@ -313,8 +390,13 @@ async fn usage_adds_up_on_the_page_in_its_file_and_in_the_api() {
         tenant.consumer
     );
     let api = server.get(&asked).await.expect(200);
-    assert_eq!((&api["items"][0]["requests"], &api["items"][0]["billable"]), (&json!(90), &json!(80)));
-    let none = browser.get("/app/usage?product=petstore&from=2026-01-01&to=2026-01-02").await;
+    assert_eq!(
+        (&api["items"][0]["requests"], &api["items"][0]["billable"]),
+        (&json!(90), &json!(80))
+    );
+    let none = browser
+        .get("/app/usage?product=petstore&from=2026-01-01&to=2026-01-02")
+        .await;
     assert!(none.text.contains("class=\"empty\""), "{}", none.text);
     let keys = browser.get(&format!("/app/apps/{}/keys", tenant.consumer)).await;
     assert!(keys.text.contains("in the last minutes"), "{}", keys.text);
@@ -323,7 +405,14 @@ async fn usage_adds_up_on_the_page_in_its_file_and_in_the_api() {
 #[tokio::test]
 async fn the_log_is_filtered_paged_and_opens_into_the_story_of_a_request() {
     let (server, tenant, mut browser) = shop().await;
-    let facts = (0..130).map(|n| fact(&tenant, n, -i64::try_from(n).unwrap() * 1_000 - 1, if n % 10 == 0 { 500 } else { 200 }));
+    let facts = (0..130).map(|n| {
+        fact(
+            &tenant,
+            n,
+            -i64::try_from(n).unwrap() * 1_000 - 1,
+            if n % 10 == 0 { 500 } else { 200 },
+        )
+    });
     served(&server, 1, facts.collect()).await;
     let other = Tenant::new(&server, "umbrella").await;
     served(&server, 2, vec![fact(&other, 1, -5, 200)]).await;
@@ -332,7 +421,9 @@ async fn the_log_is_filtered_paged_and_opens_into_the_story_of_a_request() {
         let page = browser.get(&path).await;
         assert!(!page.text.contains(&other.consumer));
         seen += page.text.matches("<code>GET /petstore/pets/").count();
-        let Some(next) = page.text.split("href=\"/app/logs?before=").nth(1) else { break };
+        let Some(next) = page.text.split("href=\"/app/logs?before=").nth(1) else {
+            break;
+        };
         path = format!("/app/logs?before={}", next.split('"').next().unwrap());
     }
     assert_eq!(seen, 130);
@@ -341,7 +432,14 @@ async fn the_log_is_filtered_paged_and_opens_into_the_story_of_a_request() {
     let one = browser.get("/app/logs?path=/pets/77").await;
     assert_eq!(one.text.matches("<code>GET /petstore/pets/").count(), 1);
     let story = browser.get(&format!("/app/logs/{}-10", tenant.consumer)).await;
-    assert!(story.text.contains("Not billed: errors of the server"), "{}", story.text);
+    assert!(
+        story.text.contains("Not billed: errors of the server"),
+        "{}",
+        story.text
+    );
     assert!(story.text.contains("End of the answer") && story.text.contains("listPets of petstore"));
-    assert_eq!(browser.get(&format!("/app/logs/{}-1", other.consumer)).await.status, 404);
+    assert_eq!(
+        browser.get(&format!("/app/logs/{}-1", other.consumer)).await.status,
+        404
+    );
 }

@@ -55,7 +55,12 @@ async fn send(browser: &mut Browser, path: &str, fields: &[(&str, &str)]) -> Rep
 fn pdf_text(bytes: &[u8]) -> Option<String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    match Command::new("pdftotext").arg("-layout").arg(file.path()).arg("-").output() {
+    match Command::new("pdftotext")
+        .arg("-layout")
+        .arg(file.path())
+        .arg("-")
+        .output()
+    {
         Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "SKIPPED the text of the PDF: pdftotext: {error}");
@@ -72,30 +77,72 @@ async fn ten_thousand_calls_are_the_same_number_in_the_file_the_usage_the_line_a
     world.at(SECOND).await;
     let invoice = world.bill(true).await.remove(0);
     let body = world.server.get(&format!("/invoices/{invoice}")).await.expect(200);
-    let line = body["lines"].as_array().unwrap().iter().find(|line| line["meter"] == "requests").unwrap();
+    let line = body["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["meter"] == "requests")
+        .unwrap();
     // 9,500 are billed, of them 1,000 included; 5,000 at 0.10, 3,500 at 0.05.
-    assert_eq!((text(line, "quantity").as_str(), &line["amount"]), ("9500", &json!(67_500)));
+    assert_eq!(
+        (text(line, "quantity").as_str(), &line["amount"]),
+        ("9500", &json!(67_500))
+    );
     let n = line["line"].as_u64().unwrap();
-    let csv = world.finance.bytes(&format!("/finance/invoices/{invoice}/lines/{n}/csv")).await;
+    let csv = world
+        .finance
+        .bytes(&format!("/finance/invoices/{invoice}/lines/{n}/csv"))
+        .await;
     let csv = String::from_utf8(csv).unwrap();
     let ids: Vec<&str> = csv.lines().skip(1).map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!(ids.len(), 9_500, "{}", &csv[..200]);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 9_500, "all distinct");
     let usage = "/usage?from=2026-06-15T00:00:00Z&to=2026-07-15T10:00:00Z";
     let usage = world.server.get(usage).await.expect(200);
-    assert_eq!((&usage["items"][0]["requests"], &usage["items"][0]["billable"]), (&json!(10_000), &json!(9_500)));
+    assert_eq!(
+        (&usage["items"][0]["requests"], &usage["items"][0]["billable"]),
+        (&json!(10_000), &json!(9_500))
+    );
     let subscription = world.tenant.subscription.parse().unwrap();
-    let totals = world.server.store.period_totals(subscription, START, Mode::Live).await.unwrap();
+    let totals = world
+        .server
+        .store
+        .period_totals(subscription, START, Mode::Live)
+        .await
+        .unwrap();
     let counted: u64 = totals.totals.iter().map(|total| total.requests).sum();
     assert_eq!(counted, 10_000);
-    let page = world.finance.get(&format!("/finance/invoices/{invoice}/lines/{n}")).await;
-    says(&page, &["9,500 requests stand behind this line and add up to its quantity, 9,500 requests"]);
-    let page = world.finance.get("/finance/reconciliation?from=2026-06-15&to=2026-07-15").await;
-    says(&page, &["Every hop has the same number", "Ledger totals that quotas and invoices are made from 10,000 9,500 0 Equal",
-        "Raw facts requests in analytics, counted one by one 10,000 9,500 0 Equal",
-        "Roll-ups what usage pages and charts show 10,000 9,500 0 Equal", "10,000 records were counted"]);
-    let report = world.server.get("/reconciliation?from=2026-06-15T00:00:00Z&to=2026-07-15T10:00:00Z").await.expect(200);
-    assert_eq!((&report["periods"][0]["billed"], &report["periods"][0]["standing"]), (&json!(9_500), &json!("equal")));
+    let page = world
+        .finance
+        .get(&format!("/finance/invoices/{invoice}/lines/{n}"))
+        .await;
+    says(
+        &page,
+        &["9,500 requests stand behind this line and add up to its quantity, 9,500 requests"],
+    );
+    let page = world
+        .finance
+        .get("/finance/reconciliation?from=2026-06-15&to=2026-07-15")
+        .await;
+    says(
+        &page,
+        &[
+            "Every hop has the same number",
+            "Ledger totals that quotas and invoices are made from 10,000 9,500 0 Equal",
+            "Raw facts requests in analytics, counted one by one 10,000 9,500 0 Equal",
+            "Roll-ups what usage pages and charts show 10,000 9,500 0 Equal",
+            "10,000 records were counted",
+        ],
+    );
+    let report = world
+        .server
+        .get("/reconciliation?from=2026-06-15T00:00:00Z&to=2026-07-15T10:00:00Z")
+        .await
+        .expect(200);
+    assert_eq!(
+        (&report["periods"][0]["billed"], &report["periods"][0]["standing"]),
+        (&json!(9_500), &json!("equal"))
+    );
 }
 
 #[tokio::test]
@@ -114,17 +161,40 @@ async fn a_line_opens_into_its_requests_and_a_request_says_why() {
         assert_eq!(page.status, 200, "{}", page.text);
         pages += 1;
         for part in page.text.split("/finance/requests/").skip(1) {
-            assert!(ids.insert(part.split('"').next().unwrap().to_owned()), "twice: {part:.40}");
+            assert!(
+                ids.insert(part.split('"').next().unwrap().to_owned()),
+                "twice: {part:.40}"
+            );
         }
-        let link = page.text.split("href=\"").find(|part| part.contains("after=") && part.contains(">Next<"));
+        let link = page
+            .text
+            .split("href=\"")
+            .find(|part| part.contains("after=") && part.contains(">Next<"));
         next = link.map(|part| part.split('"').next().unwrap().to_owned());
     }
     assert_eq!((ids.len(), pages), (1_149, 12));
     let why = world.finance.get("/finance/requests/call-1210-000002").await;
-    says(&why, &["GET /petstore/pets/2 200 Billed", "App backend", "requests: graduated in 2 tiers, 1,000 included"]);
-    says(&world.finance.get("/finance/requests/call-1210-000001").await, &["503 Not billed"]);
+    says(
+        &why,
+        &[
+            "GET /petstore/pets/2 200 Billed",
+            "App backend",
+            "requests: graduated in 2 tiers, 1,000 included",
+        ],
+    );
+    says(
+        &world.finance.get("/finance/requests/call-1210-000001").await,
+        &["503 Not billed"],
+    );
     assert_eq!(world.finance.get("/finance/requests/nothing").await.status, 404);
-    assert_eq!(world.finance.get(&format!("/finance/invoices/{invoice}/lines/99")).await.status, 404);
+    assert_eq!(
+        world
+            .finance
+            .get(&format!("/finance/invoices/{invoice}/lines/99"))
+            .await
+            .status,
+        404
+    );
 }
 
 #[tokio::test]
@@ -134,12 +204,34 @@ async fn an_invoice_says_the_same_on_screen_and_on_paper() {
     world.at(SECOND).await;
     let invoice = world.bill(true).await.remove(0);
     let page = world.finance.get(&format!("/finance/invoices/{invoice}")).await;
-    let said = ["Fernpost GmbH", "Speicherstraße 14", "Tax ID DE 812 004 417", "billing@fernpost.example", "acme", "1 Main Street",
-        "12345 Springfield", "Tax ID US 42", "9,500 requests", "1 to 5,000", "$500.00", "above 5,000", "$175.00", "$675.00"];
+    let said = [
+        "Fernpost GmbH",
+        "Speicherstraße 14",
+        "Tax ID DE 812 004 417",
+        "billing@fernpost.example",
+        "acme",
+        "1 Main Street",
+        "12345 Springfield",
+        "Tax ID US 42",
+        "9,500 requests",
+        "1 to 5,000",
+        "$500.00",
+        "above 5,000",
+        "$175.00",
+        "$675.00",
+    ];
     says(&page, &said);
     let view = world.server.get(&format!("/invoices/{invoice}")).await.expect(200);
     let total = domain::money::Money::new(view["total"].as_i64().unwrap(), domain::money::Currency::USD).to_string();
-    says(&page, &["Due in 14 days", &format!("Total {total}"), &format!("Amount due {total}"), "Issued as INV-000001"]);
+    says(
+        &page,
+        &[
+            "Due in 14 days",
+            &format!("Total {total}"),
+            &format!("Amount due {total}"),
+            "Issued as INV-000001",
+        ],
+    );
     let pdf = world.finance.bytes(&format!("/finance/invoices/{invoice}/pdf")).await;
     assert!(pdf.windows(15).any(|part| part == b"/StructTreeRoot"), "tagged");
     let Some(paper) = pdf_text(&pdf) else { return };
@@ -147,7 +239,11 @@ async fn an_invoice_says_the_same_on_screen_and_on_paper() {
         assert!(paper.contains(one), "{one} is missing on paper: {paper}");
     }
     let sum = |name: &str| {
-        let line = paper.lines().rev().find(|line| line.trim_start().starts_with(name)).unwrap();
+        let line = paper
+            .lines()
+            .rev()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap();
         line.split_whitespace().last().unwrap().to_owned()
     };
     assert_eq!((sum("Total"), sum("Amount due")), (total.clone(), total));
@@ -161,20 +257,38 @@ async fn a_payment_is_recorded_once_however_often_its_form_is_sent() {
     let path = format!("/finance/invoices/{invoice}/payment");
     let page = world.finance.get(&path).await;
     says(&page, &["acme owes $49.00 of Invoice INV-000001"]);
-    assert!(page.text.contains("value=\"49.00\"") && page.text.contains("value=\"2026-06-15\""), "{}", page.text);
+    assert!(
+        page.text.contains("value=\"49.00\"") && page.text.contains("value=\"2026-06-15\""),
+        "{}",
+        page.text
+    );
     let once = hidden(&page.text, "_once").unwrap();
-    let fields = |amount: &'static str| [("_once", once.clone()), ("amount", amount.to_owned()), ("date", "2026-06-10".to_owned()),
-        ("method", "bank_transfer".to_owned()), ("reference", "statement 12".to_owned())];
+    let fields = |amount: &'static str| {
+        [
+            ("_once", once.clone()),
+            ("amount", amount.to_owned()),
+            ("date", "2026-06-10".to_owned()),
+            ("method", "bank_transfer".to_owned()),
+            ("reference", "statement 12".to_owned()),
+        ]
+    };
     async fn post(world: &mut World, path: &str, fields: &[(&str, String)]) -> Reply {
         let all: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         world.finance.post(path, &all).await
     }
-    for (amount, fault) in [("49.01", "$49.00 is due: write that or less"), ("1,50", "Write the amount with a point"),
-        ("0", "above zero"), ("1.001", "USD has 2 decimals")] {
+    for (amount, fault) in [
+        ("49.01", "$49.00 is due: write that or less"),
+        ("1,50", "Write the amount with a point"),
+        ("0", "above zero"),
+        ("1.001", "USD has 2 decimals"),
+    ] {
         let again = post(&mut world, &path, &fields(amount)).await;
         assert_eq!(again.status, 422);
         says(&again, &[fault]);
-        assert!(again.text.contains(&format!("value=\"{amount}\"")) && again.text.contains("statement 12"), "typed values stay");
+        assert!(
+            again.text.contains(&format!("value=\"{amount}\"")) && again.text.contains("statement 12"),
+            "typed values stay"
+        );
         assert!(again.text.contains("aria-describedby=\"amount-error"), "{}", again.text);
     }
     let first = post(&mut world, &path, &fields("20.00")).await;
@@ -182,13 +296,30 @@ async fn a_payment_is_recorded_once_however_often_its_form_is_sent() {
     assert_eq!((first.status, second.status), (303, 303));
     assert_eq!(first.header("location"), second.header("location"));
     let page = world.finance.open(&first.header("location").unwrap()).await;
-    says(&page, &["The payment is recorded.", "Part paid", "Paid −$20.00", "Amount due $29.00", "$20.00 by bank transfer",
-        "received 10 Jun 2026, reference statement 12"]);
+    says(
+        &page,
+        &[
+            "The payment is recorded.",
+            "Part paid",
+            "Paid −$20.00",
+            "Amount due $29.00",
+            "$20.00 by bank transfer",
+            "received 10 Jun 2026, reference statement 12",
+        ],
+    );
     let other = post(&mut world, &path, &fields("29.00")).await;
     assert_eq!(other.status, 422, "the nonce was used for another amount");
-    let last = send(&mut world.finance, &path, &[("amount", "29.00"), ("date", "2026-06-15"), ("method", "card")]).await;
+    let last = send(
+        &mut world.finance,
+        &path,
+        &[("amount", "29.00"), ("date", "2026-06-15"), ("method", "card")],
+    )
+    .await;
     assert_eq!(last.status, 303, "{}", last.text);
-    says(&world.finance.get(&format!("/finance/invoices/{invoice}")).await, &["Paid", "Nothing is due any more"]);
+    says(
+        &world.finance.get(&format!("/finance/invoices/{invoice}")).await,
+        &["Paid", "Nothing is due any more"],
+    );
     assert_eq!(world.finance.get(&path).await.status, 409);
     let late = [("amount", "1"), ("date", "2026-06-16"), ("method", "card")];
     assert_eq!(world.finance.post(&path, &late).await.status, 422);
@@ -204,14 +335,30 @@ async fn a_void_needs_a_reason_and_is_billed_again_by_a_reissue_once() {
     let empty = send(&mut world.finance, &format!("{base}/void"), &[("reason", " ")]).await;
     assert_eq!(empty.status, 422);
     says(&empty, &["Write why"]);
-    assert_eq!(send(&mut world.finance, &format!("{base}/void"), &[("reason", "wrong address")]).await.status, 303);
+    assert_eq!(
+        send(
+            &mut world.finance,
+            &format!("{base}/void"),
+            &[("reason", "wrong address")]
+        )
+        .await
+        .status,
+        303
+    );
     let page = world.finance.get(&base).await;
     says(&page, &["Void", "wrong address (by Sam Staff)", "Reissue"]);
     assert_eq!(world.finance.get(&format!("{base}/payment")).await.status, 409);
     let again = send(&mut world.finance, &format!("{base}/reissue"), &[]).await;
     let new = again.header("location").unwrap();
     assert!(again.status == 303 && !new.contains(&invoice), "{new}");
-    says(&world.finance.open(&new).await, &["INV-000002", "Total $49.00", "bills again what the void one had charged"]);
+    says(
+        &world.finance.open(&new).await,
+        &[
+            "INV-000002",
+            "Total $49.00",
+            "bills again what the void one had charged",
+        ],
+    );
     let third = send(&mut world.finance, &format!("{base}/reissue"), &[]).await;
     assert_eq!(third.status, 422);
     says(&third, &["reissued before"]);
@@ -222,16 +369,34 @@ async fn a_credit_note_never_goes_above_its_line() {
     let mut world = World::new().await;
     let invoice = world.bill(true).await.remove(0);
     let path = format!("/finance/invoices/{invoice}/credit");
-    let above = send(&mut world.finance, &path, &[("line-1", "49.01"), ("reason", "an outage")]).await;
+    let above = send(
+        &mut world.finance,
+        &path,
+        &[("line-1", "49.01"), ("reason", "an outage")],
+    )
+    .await;
     assert_eq!(above.status, 422);
     says(&above, &["$49.00 is left of this line: write that or less"]);
     assert!(above.text.contains("value=\"49.01\"") && above.text.contains("an outage"));
     let none = send(&mut world.finance, &path, &[("line-1", ""), ("reason", "an outage")]).await;
     says(&none, &["Write an amount beside at least one line"]);
-    let page = send(&mut world.finance, &path, &[("line-1", "9.50"), ("reason", "an outage")]).await;
+    let page = send(
+        &mut world.finance,
+        &path,
+        &[("line-1", "9.50"), ("reason", "an outage")],
+    )
+    .await;
     assert_eq!(page.status, 303);
     let page = world.finance.open(&page.header("location").unwrap()).await;
-    says(&page, &["Credited −$9.50", "Amount due $39.50", "Credit note CN-000001 of $9.50", "an outage"]);
+    says(
+        &page,
+        &[
+            "Credited −$9.50",
+            "Amount due $39.50",
+            "Credit note CN-000001 of $9.50",
+            "an outage",
+        ],
+    );
     says(&world.finance.get(&path).await, &["$49.00 39.50"]);
 }
 
@@ -241,12 +406,43 @@ async fn a_draft_waits_to_be_finalized_and_an_open_invoice_can_be_given_up() {
     let invoice = world.bill(false).await.remove(0);
     let base = format!("/finance/invoices/{invoice}");
     says(&world.finance.get("/finance").await, &["Drafts waiting 1 $49.00"]);
-    says(&world.finance.get(&base).await, &["Draft invoice", "not issued yet", "Finalize"]);
+    says(
+        &world.finance.get(&base).await,
+        &["Draft invoice", "not issued yet", "Finalize"],
+    );
     assert_eq!(world.finance.get(&format!("{base}/uncollectible")).await.status, 409);
-    assert_eq!(send(&mut world.finance, &format!("{base}/finalize"), &[("reason", "checked")]).await.status, 303);
-    says(&world.finance.get(&base).await, &["Invoice INV-000001", "Due in 14 days", "Issued as INV-000001 by Sam Staff"]);
-    assert_eq!(send(&mut world.finance, &format!("{base}/uncollectible"), &[("reason", "insolvent")]).await.status, 303);
-    says(&world.finance.get(&base).await, &["Uncollectible", "insolvent (by Sam Staff)", "Record payment"]);
+    assert_eq!(
+        send(
+            &mut world.finance,
+            &format!("{base}/finalize"),
+            &[("reason", "checked")]
+        )
+        .await
+        .status,
+        303
+    );
+    says(
+        &world.finance.get(&base).await,
+        &[
+            "Invoice INV-000001",
+            "Due in 14 days",
+            "Issued as INV-000001 by Sam Staff",
+        ],
+    );
+    assert_eq!(
+        send(
+            &mut world.finance,
+            &format!("{base}/uncollectible"),
+            &[("reason", "insolvent")]
+        )
+        .await
+        .status,
+        303
+    );
+    says(
+        &world.finance.get(&base).await,
+        &["Uncollectible", "insolvent (by Sam Staff)", "Record payment"],
+    );
     says(&world.finance.get("/finance").await, &["Unpaid – 0 open"]);
 }
 
@@ -256,52 +452,127 @@ async fn invoices_are_found_by_state_customer_month_and_words() {
     world.bill(true).await;
     world.at("2026-07-08T10:00:01Z").await;
     let list = world.finance.get("/finance/invoices").await;
-    says(&list, &["All 1", "Overdue 1", "INV-000001 acme Overdue 9 days 15 Jun 2026 29 Jun 2026 $49.00 $49.00", "Sum of 1 in USD"]);
-    for (query, found) in [("status=overdue", true), ("status=paid", false), ("status=draft", false), ("q=ACM", true), ("q=inv-0", true),
-        ("q=%25", false), ("q=umbrella", false), ("period=2026-06", true), ("period=2026-07", false), ("period=x&status=y", true)] {
+    says(
+        &list,
+        &[
+            "All 1",
+            "Overdue 1",
+            "INV-000001 acme Overdue 9 days 15 Jun 2026 29 Jun 2026 $49.00 $49.00",
+            "Sum of 1 in USD",
+        ],
+    );
+    for (query, found) in [
+        ("status=overdue", true),
+        ("status=paid", false),
+        ("status=draft", false),
+        ("q=ACM", true),
+        ("q=inv-0", true),
+        ("q=%25", false),
+        ("q=umbrella", false),
+        ("period=2026-06", true),
+        ("period=2026-07", false),
+        ("period=x&status=y", true),
+    ] {
         let page = world.finance.get(&format!("/finance/invoices?{query}")).await;
         assert_eq!(page.text.contains(">INV-000001<"), found, "{query}");
         let csv = world.finance.get(&format!("/finance/invoices.csv?{query}")).await;
         assert_eq!(csv.text.contains("INV-000001"), found, "{query}: {}", csv.text);
     }
-    says(&world.finance.get("/finance/invoices?status=paid").await, &["No invoice fits", "15 Jul 2026"]);
+    says(
+        &world.finance.get("/finance/invoices?status=paid").await,
+        &["No invoice fits", "15 Jul 2026"],
+    );
     let by_customer = format!("/finance/invoices?account={}", world.tenant.account);
-    says(&world.finance.get(&by_customer).await, &["Customer: acme", "INV-000001"]);
+    says(
+        &world.finance.get(&by_customer).await,
+        &["Customer: acme", "INV-000001"],
+    );
     let csv = world.finance.get("/finance/invoices.csv").await;
-    assert!(csv.text.contains(",acme,") && csv.text.contains(",open,true,2026-06-15T10:00:00.000Z,2026-06-29T10:00:00.000Z,USD,49.00,0.00,0.00,49.00"), "{}", csv.text);
-    says(&world.finance.get("/finance").await, &["Overdue $49.00 1 overdue", "INV-000001 acme Overdue 9 days"]);
+    assert!(
+        csv.text.contains(",acme,")
+            && csv
+                .text
+                .contains(",open,true,2026-06-15T10:00:00.000Z,2026-06-29T10:00:00.000Z,USD,49.00,0.00,0.00,49.00"),
+        "{}",
+        csv.text
+    );
+    says(
+        &world.finance.get("/finance").await,
+        &["Overdue $49.00 1 overdue", "INV-000001 acme Overdue 9 days"],
+    );
 }
 
 #[tokio::test]
 async fn revenue_adds_up_to_the_books_and_never_over_two_currencies() {
     let mut world = World::new().await;
     world.traffic(10_000, Reach::Analytics).await;
-    let consumer = world.server.post("/consumers", json!({"account_id": world.tenant.account, "name": "second"})).await.expect(201);
+    let consumer = world
+        .server
+        .post(
+            "/consumers",
+            json!({"account_id": world.tenant.account, "name": "second"}),
+        )
+        .await
+        .expect(201);
     let wish = json!({"consumer_id": text(&consumer, "id"), "product": "petstore", "plan": "euro"});
     world.server.post("/subscriptions", wish).await.expect(201);
     world.bill(true).await;
     world.at(SECOND).await;
     let invoices = world.bill(true).await;
     assert_eq!(invoices.len(), 2, "one for each currency");
-    let books = world.server.get("/revenue?from=2026-06-01T00:00:00Z&to=2026-08-01T00:00:00Z").await.expect(200);
+    let books = world
+        .server
+        .get("/revenue?from=2026-06-01T00:00:00Z&to=2026-08-01T00:00:00Z")
+        .await
+        .expect(200);
     let invoiced = |code: &str| {
         let items = books["items"].as_array().unwrap();
-        items.iter().find(|item| item["currency"] == code).unwrap()["invoiced"].as_i64().unwrap()
+        items.iter().find(|item| item["currency"] == code).unwrap()["invoiced"]
+            .as_i64()
+            .unwrap()
     };
     assert_eq!((invoiced("USD"), invoiced("EUR")), (4_900 + 4_900 + 67_500, 4_000));
     for by in ["month", "product", "plan"] {
-        let csv = world.finance.get(&format!("/finance/revenue.csv?from=2026-06-01&to=2026-07-31&by={by}")).await;
+        let csv = world
+            .finance
+            .get(&format!("/finance/revenue.csv?from=2026-06-01&to=2026-07-31&by={by}"))
+            .await;
         let sum = |code: &str| -> i64 {
-            let rows = csv.text.lines().skip(1).filter(|row| row.contains(&format!(",{code},")));
-            rows.map(|row| row.rsplit(',').next().unwrap().replace('.', "").parse::<i64>().unwrap()).sum()
+            let rows = csv
+                .text
+                .lines()
+                .skip(1)
+                .filter(|row| row.contains(&format!(",{code},")));
+            rows.map(|row| row.rsplit(',').next().unwrap().replace('.', "").parse::<i64>().unwrap())
+                .sum()
         };
         assert_eq!((sum("USD"), sum("EUR")), (77_300, 4_000), "{by}: {}", csv.text);
     }
-    let page = world.finance.get("/finance/revenue?from=2026-06-01&to=2026-07-31").await;
-    says(&page, &["June 2026 $49.00", "July 2026 $724.00", "$773.00 in all", "€40.00 in all"]);
+    let page = world
+        .finance
+        .get("/finance/revenue?from=2026-06-01&to=2026-07-31")
+        .await;
+    says(
+        &page,
+        &[
+            "June 2026 $49.00",
+            "July 2026 $724.00",
+            "$773.00 in all",
+            "€40.00 in all",
+        ],
+    );
     assert!(page.text.contains("role=\"img\""), "a chart");
-    says(&world.finance.get("/finance/revenue?from=2026-06-01&to=2026-07-31&by=plan").await, &["Petstore, Pro $773.00", "Petstore, Euro €40.00"]);
-    says(&world.finance.get("/finance").await, &["Revenue in July 2026 €20.00 $724.00"]);
+    says(
+        &world
+            .finance
+            .get("/finance/revenue?from=2026-06-01&to=2026-07-31&by=plan")
+            .await,
+        &["Petstore, Pro $773.00", "Petstore, Euro €40.00"],
+    );
+    says(
+        &world.finance.get("/finance").await,
+        &["Revenue in July 2026 €20.00 $724.00"],
+    );
     let faulty = world.finance.get("/finance/revenue?from=tomorrow").await;
     says(&faulty, &["Write a day such as 2026-11-21"]);
 }
@@ -313,15 +584,37 @@ async fn what_is_unbilled_is_what_the_next_invoice_says() {
     world.traffic(10_000, Reach::Analytics).await;
     world.at("2026-07-01T00:00:00Z").await;
     let page = world.finance.get("/finance/unbilled").await;
-    says(&page, &["acme", "9,500 requests, $675.00", "15 Jul 2026, 10:00", "$675.00"]);
+    says(
+        &page,
+        &["acme", "9,500 requests, $675.00", "15 Jul 2026, 10:00", "$675.00"],
+    );
     says(&world.finance.get("/finance").await, &["Unbilled so far $675.00"]);
-    let customer = world.finance.get(&format!("/finance/customers/{}", world.tenant.account)).await;
-    says(&customer, &["Owes $49.00", "Unbilled so far $675.00", "Tax numbers US 42", "14 days after the date of the invoice",
-        "1 Main Street, 12345 Springfield", "INV-000001", "Petstore Pro backend active"]);
-    says(&world.finance.get("/finance/customers?q=acme").await, &["acme acme@example.com US $49.00 $49.00"]);
+    let customer = world
+        .finance
+        .get(&format!("/finance/customers/{}", world.tenant.account))
+        .await;
+    says(
+        &customer,
+        &[
+            "Owes $49.00",
+            "Unbilled so far $675.00",
+            "Tax numbers US 42",
+            "14 days after the date of the invoice",
+            "1 Main Street, 12345 Springfield",
+            "INV-000001",
+            "Petstore Pro backend active",
+        ],
+    );
+    says(
+        &world.finance.get("/finance/customers?q=acme").await,
+        &["acme acme@example.com US $49.00 $49.00"],
+    );
     world.at(SECOND).await;
     let invoice = world.bill(true).await.remove(0);
-    says(&world.finance.get(&format!("/finance/invoices/{invoice}")).await, &["9,500 requests", "$675.00"]);
+    says(
+        &world.finance.get(&format!("/finance/invoices/{invoice}")).await,
+        &["9,500 requests", "$675.00"],
+    );
 }
 
 #[tokio::test]
@@ -329,28 +622,70 @@ async fn a_hop_that_lost_something_is_named_with_its_cause() {
     let mut world = World::new().await;
     world.traffic(100, Reach::LedgerAlone).await;
     let page = world.finance.get("/finance/reconciliation").await;
-    says(&page, &["Something is not equal", "Raw facts requests in analytics, counted one by one 0 0 −100 Differs 100 records have not reached analytics yet",
-        "100 of them wait for analytics", "Not billed yet"]);
-    let only = world.finance.get(&format!("/finance/reconciliation?account={}", world.tenant.account)).await;
+    says(
+        &page,
+        &[
+            "Something is not equal",
+            "Raw facts requests in analytics, counted one by one 0 0 −100 Differs 100 records have not reached analytics yet",
+            "100 of them wait for analytics",
+            "Not billed yet",
+        ],
+    );
+    let only = world
+        .finance
+        .get(&format!("/finance/reconciliation?account={}", world.tenant.account))
+        .await;
     says(&only, &["acme 15 Jun 2026 100 95 0 0 −95"]);
-    says(&world.finance.get("/finance/reconciliation?from=2026-01-01&to=2026-06-15").await, &["at most 35 days"]);
+    says(
+        &world
+            .finance
+            .get("/finance/reconciliation?from=2026-01-01&to=2026-06-15")
+            .await,
+        &["at most 35 days"],
+    );
 }
 
 #[tokio::test]
 async fn a_run_is_asked_for_once_and_its_page_tells_how_far_it_is() {
     let mut world = World::new().await;
     let page = world.finance.get("/finance/runs/new").await;
-    says(&page, &["What will happen", "Every customer with a subscription is looked at", "$49.00 of 1 customers"]);
+    says(
+        &page,
+        &[
+            "What will happen",
+            "Every customer with a subscription is looked at",
+            "$49.00 of 1 customers",
+        ],
+    );
     let once = hidden(&page.text, "_once").unwrap();
     let fields = [("_once", once.as_str()), ("kind", "due"), ("issue", "draft")];
-    let first = world.finance.post("/finance/runs/new", &fields).await.header("location").unwrap();
-    let second = world.finance.post("/finance/runs/new", &fields).await.header("location").unwrap();
+    let first = world
+        .finance
+        .post("/finance/runs/new", &fields)
+        .await
+        .header("location")
+        .unwrap();
+    let second = world
+        .finance
+        .post("/finance/runs/new", &fields)
+        .await
+        .header("location")
+        .unwrap();
     assert_eq!(first, second);
     let page = world.finance.get(&first).await;
-    says(&page, &["What is due, all customers, as drafts", "Waiting", "Load again"]);
+    says(
+        &page,
+        &["What is due, all customers, as drafts", "Waiting", "Load again"],
+    );
     assert!(page.text.contains("hx-trigger=\"every 2s\""));
     let now = world.server.clock.now();
-    let mut run = world.server.store.claim_billing_run(now.plus_millis(60_000), now).await.unwrap().unwrap();
+    let mut run = world
+        .server
+        .store
+        .claim_billing_run(now.plus_millis(60_000), now)
+        .await
+        .unwrap()
+        .unwrap();
     (run.total, run.done, run.failed, run.invoices) = (2, 1, 1, 1);
     let failure = store::billing::RunFailure {
         account: world.tenant.account.parse().unwrap(),
@@ -360,10 +695,27 @@ async fn a_run_is_asked_for_once_and_its_page_tells_how_far_it_is() {
     world.server.store.note_run_failure(run.id, &failure).await.unwrap();
     world.server.store.finish_billing_run(&run, now).await.unwrap();
     let part = world.finance.get(&format!("{first}/progress")).await;
-    assert!(!part.text.contains("hx-get") && !part.text.contains("<html"), "it asks no more: {}", part.text);
-    says(&part, &["Done, with failures 1 of 2 customers billed, 1 failed", "1 invoice made", "acme the plan has no price in CHF"]);
-    says(&world.finance.get("/finance/runs").await, &["Done, with failures 1 of 2 1 1 invoice"]);
-    assert_eq!(world.finance.post("/finance/runs/new", &[("kind", "all")]).await.status, 422);
+    assert!(
+        !part.text.contains("hx-get") && !part.text.contains("<html"),
+        "it asks no more: {}",
+        part.text
+    );
+    says(
+        &part,
+        &[
+            "Done, with failures 1 of 2 customers billed, 1 failed",
+            "1 invoice made",
+            "acme the plan has no price in CHF",
+        ],
+    );
+    says(
+        &world.finance.get("/finance/runs").await,
+        &["Done, with failures 1 of 2 1 1 invoice"],
+    );
+    assert_eq!(
+        world.finance.post("/finance/runs/new", &[("kind", "all")]).await.status,
+        422
+    );
 }
 
 #[tokio::test]
@@ -371,16 +723,27 @@ async fn support_reads_everything_and_finds_no_button() {
     let mut world = World::new().await;
     let invoice = world.bill(true).await.remove(0);
     let mut support = Browser::staff(&world.server, &[StaffRole::Support]).await;
-    for path in ["/finance", "/finance/invoices", "/finance/runs", "/finance/unbilled", &format!("/finance/invoices/{invoice}")] {
+    for path in [
+        "/finance",
+        "/finance/invoices",
+        "/finance/runs",
+        "/finance/unbilled",
+        &format!("/finance/invoices/{invoice}"),
+    ] {
         let page = support.get(path).await;
         assert_eq!(page.status, 200);
         for word in ["Start a billing run", "Record payment", "/void\"", "/credit\""] {
             assert!(!page.text.contains(word), "{path} shows {word}");
         }
     }
-    let reply = support.post(&format!("/finance/invoices/{invoice}/void"), &[("reason", "x")]).await;
+    let reply = support
+        .post(&format!("/finance/invoices/{invoice}/void"), &[("reason", "x")])
+        .await;
     assert_eq!(reply.status, 403);
-    says(&world.finance.get(&format!("/finance/invoices/{invoice}")).await, &["Record payment"]);
+    says(
+        &world.finance.get(&format!("/finance/invoices/{invoice}")).await,
+        &["Record payment"],
+    );
 }
 
 #[tokio::test]
@@ -388,7 +751,9 @@ async fn a_fresh_deployment_says_what_comes_next_on_every_page() {
     let server = Server::start().await;
     let mut finance = Browser::staff(&server, &[StaffRole::Finance]).await;
     let pages = page_routes();
-    let plain = pages.iter().filter(|page| page.path.starts_with("/finance") && page.method == "GET" && !page.path.contains('{'));
+    let plain = pages
+        .iter()
+        .filter(|page| page.path.starts_with("/finance") && page.method == "GET" && !page.path.contains('{'));
     for page in plain {
         let reply = finance.get(&page.path).await;
         assert_eq!(reply.status, 200, "{} {}", page.path, reply.text);

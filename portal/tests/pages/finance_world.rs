@@ -55,7 +55,10 @@ impl World {
         let tenant = Tenant::new(&server, "acme").await;
         let change = json!({"address": "1 Main Street\n12345 Springfield", "country": "US", "tax_ids": ["US 42"]});
         let path = format!("/accounts/{}", tenant.account);
-        server.call(&server.admin, ("PATCH", &path), Some(change)).await.expect(200);
+        server
+            .call(&server.admin, ("PATCH", &path), Some(change))
+            .await
+            .expect(200);
         let finance = Browser::staff(&server, &[StaffRole::Finance]).await;
         Self {
             server,
@@ -87,7 +90,11 @@ impl World {
 
     /// So many calls, one a second from the start on. Of each hundred five are answered 404, five 503 (not billed).
     pub(crate) async fn traffic(&self, calls: u64, reach: Reach) {
-        let bill = self.server.store.account_bill(self.tenant.account.parse().unwrap()).await;
+        let bill = self
+            .server
+            .store
+            .account_bill(self.tenant.account.parse().unwrap())
+            .await;
         let bill = bill.unwrap().unwrap();
         let contract = &bill.contracts[0];
         let producer = ProducerId(u128::from(calls) + 7);
@@ -107,6 +114,7 @@ impl World {
             ledger_commit: commit,
             producer,
             first_seq: 0,
+            next_seq: calls,
             facts: (0..).zip(facts).collect(),
             rejections: Vec::new(),
             samples: Vec::new(),

@@ -6,13 +6,13 @@ mod admin;
 mod alerts;
 mod app;
 mod browser;
-mod finance;
-mod finance_world;
 mod catalogue;
 mod console;
+mod finance;
+mod finance_world;
 mod framework;
-mod people;
 mod manage;
+mod people;
 mod reference;
 mod roles;
 #[path = "../api/support.rs"]

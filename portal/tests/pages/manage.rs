@@ -36,7 +36,8 @@ fn fields(html: &str, form: &str) -> Vec<(String, String)> {
         let (head, body) = tag.split_once('>').unwrap_or((tag, ""));
         let name = attribute(head, "name").unwrap_or_default().to_owned();
         let value = attribute(head, "value").unwrap_or_default();
-        let chosen = !(head.contains("type=\"radio\"") || head.contains("type=\"checkbox\"")) || head.contains(" checked");
+        let chosen =
+            !(head.contains("type=\"radio\"") || head.contains("type=\"checkbox\"")) || head.contains(" checked");
         if head.starts_with("input") && chosen && name != "_csrf" {
             fields.push((name, unescaped(value)));
         } else if head.starts_with("textarea") {
@@ -105,7 +106,10 @@ async fn a_malformed_document_gives_a_report_with_places_and_nothing_else() {
             .await;
         assert_eq!(reply.status, 422, "{pasted} {}", reply.text);
         assert!(reply.text.contains(expected), "{pasted}: {}", reply.text);
-        assert!(reply.text.contains("value=\"My &lt;title&gt;\""), "what was typed stays");
+        assert!(
+            reply.text.contains("value=\"My &lt;title&gt;\""),
+            "what was typed stays"
+        );
     }
     assert_eq!(server.get("/config").await.expect(200), json!({}));
 }
@@ -117,22 +121,53 @@ async fn a_document_becomes_a_product_after_its_report_was_seen() {
     browser.get("/manage/products/new").await;
     let reply = browser.post("/manage/products/new", &[("pasted", DOCUMENT)]).await;
     let review = location(&reply);
-    assert_eq!(server.get("/config").await.expect(200), json!({}), "nothing is written before");
+    assert_eq!(
+        server.get("/config").await.expect(200),
+        json!({}),
+        "nothing is written before"
+    );
     let page = browser.get(&review).await;
-    for expected in ["/bird-watch/birds/{id}", "getBird", "Bird watch", "value=\"bird-watch\""] {
+    for expected in [
+        "/bird-watch/birds/{id}",
+        "getBird",
+        "Bird watch",
+        "value=\"bird-watch\"",
+    ] {
         assert!(page.text.contains(expected), "{expected}: {}", page.text);
     }
-    assert!(browser.get("/manage").await.text.contains(&review), "the upload waits on the start page");
+    assert!(
+        browser.get("/manage").await.text.contains(&review),
+        "the upload waits on the start page"
+    );
     let form = fields(&browser.get(&review).await.text, "action=\"/manage/products/new/");
-    let wrong = send(&mut browser, &review, &form, &[("name", "Bird Watch"), ("upstream", "nowhere")]).await;
+    let wrong = send(
+        &mut browser,
+        &review,
+        &form,
+        &[("name", "Bird Watch"), ("upstream", "nowhere")],
+    )
+    .await;
     assert_eq!(wrong.status, 422);
-    assert!(wrong.text.contains("id=\"name-error\"") && wrong.text.contains("value=\"Bird Watch\""), "{}", wrong.text);
+    assert!(
+        wrong.text.contains("id=\"name-error\"") && wrong.text.contains("value=\"Bird Watch\""),
+        "{}",
+        wrong.text
+    );
     let saved = send(&mut browser, &review, &form, &[]).await;
     assert_eq!(location(&saved), "/manage/products/bird-watch?saved=1");
     let config = server.get("/config").await.expect(200);
-    assert_eq!(config["apis"][0]["upstream"]["targets"][0]["url"], "http://127.0.0.1:9009/api");
-    assert_eq!((&config["apis"][0]["version"], &config["products"][0]["title"]), (&json!("2.1"), &json!("Bird watch")));
-    assert_eq!(server.get("/products").await.expect(200)["items"][0]["origin"], "portal");
+    assert_eq!(
+        config["apis"][0]["upstream"]["targets"][0]["url"],
+        "http://127.0.0.1:9009/api"
+    );
+    assert_eq!(
+        (&config["apis"][0]["version"], &config["products"][0]["title"]),
+        (&json!("2.1"), &json!("Bird watch"))
+    );
+    assert_eq!(
+        server.get("/products").await.expect(200)["items"][0]["origin"],
+        "portal"
+    );
     assert_eq!(browser.get(&review).await.status, 404, "the upload is finished");
     // The same once more: the name is taken.
     browser.get("/manage/products/new").await;
@@ -153,11 +188,21 @@ async fn another_document_is_compared_with_the_one_in_force_before_it_is_publish
     for expected in ["GET /birds", "GET /pets", "Removed, breaking", "Added"] {
         assert!(page.text.contains(expected), "{expected}: {}", page.text);
     }
-    assert_eq!(location(&browser.post(&review, &[]).await), "/manage/products/petstore?saved=1");
+    assert_eq!(
+        location(&browser.post(&review, &[]).await),
+        "/manage/products/petstore?saved=1"
+    );
     let config = server.get("/config").await.expect(200);
     assert_eq!(config["apis"][0]["openapi"]["info"]["title"], "Bird watch");
-    assert_eq!(config["apis"][0]["upstream"]["auth"]["header"], "X-Gateway-Secret", "the upstream stays");
-    assert_eq!(config["products"][0]["plans"].as_array().unwrap().len(), 3, "plans stay");
+    assert_eq!(
+        config["apis"][0]["upstream"]["auth"]["header"], "X-Gateway-Secret",
+        "the upstream stays"
+    );
+    assert_eq!(
+        config["products"][0]["plans"].as_array().unwrap().len(),
+        3,
+        "plans stay"
+    );
 }
 
 #[tokio::test]
@@ -167,21 +212,44 @@ async fn a_product_is_edited_without_losing_its_plans_and_documents() {
     let mut browser = manager(&server).await;
     let at = "/manage/products/petstore/edit";
     let form = fields(&browser.get(at).await.text, &format!("action=\"{at}\""));
-    let wrong = send(&mut browser, at, &form, &[("priority", "high"), ("targets-petstore", "ftp://x")]).await;
+    let wrong = send(
+        &mut browser,
+        at,
+        &form,
+        &[("priority", "high"), ("targets-petstore", "ftp://x")],
+    )
+    .await;
     assert_eq!(wrong.status, 422);
-    assert!(wrong.text.contains("ftp://x") && wrong.text.contains("id=\"priority-error\""), "{}", wrong.text);
-    let changed = [("title", "Pets & <friends>"), ("targets-petstore", "http://127.0.0.1:9001\nhttp://127.0.0.1:9002 50")];
+    assert!(
+        wrong.text.contains("ftp://x") && wrong.text.contains("id=\"priority-error\""),
+        "{}",
+        wrong.text
+    );
+    let changed = [
+        ("title", "Pets & <friends>"),
+        ("targets-petstore", "http://127.0.0.1:9001\nhttp://127.0.0.1:9002 50"),
+    ];
     let saved = send(&mut browser, at, &form, &changed).await;
     let page = browser.get(&location(&saved)).await;
-    assert!(page.text.contains("Pets &#38; &#60;friends&#62;") || page.text.contains("Pets &amp; &lt;friends&gt;"), "{}", page.text);
+    assert!(
+        page.text.contains("Pets &#38; &#60;friends&#62;") || page.text.contains("Pets &amp; &lt;friends&gt;"),
+        "{}",
+        page.text
+    );
     let config = server.get("/config").await.expect(200);
-    assert_eq!(config["apis"][0]["upstream"]["targets"][1], json!({"url": "http://127.0.0.1:9002", "weight": 50}));
+    assert_eq!(
+        config["apis"][0]["upstream"]["targets"][1],
+        json!({"url": "http://127.0.0.1:9002", "weight": 50})
+    );
     assert_eq!(config["apis"][0]["openapi"]["info"]["title"], "Pets");
     assert_eq!(config["products"][0]["plans"].as_array().unwrap().len(), 3);
     // The form that was opened before the change is old now.
     let late = send(&mut browser, at, &form, &[("title", "Mine")]).await;
     assert_eq!(late.status, 409);
-    assert!(late.text.contains("friends") && late.text.contains("value=\"Mine\""), "both texts are there");
+    assert!(
+        late.text.contains("friends") && late.text.contains("value=\"Mine\""),
+        "both texts are there"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +291,10 @@ async fn a_plan_is_written_row_by_row_without_script() {
     let reply = send(&mut browser, at, &form, &wrong).await;
     assert_eq!(reply.status, 422);
     let input = reply.text.split("id=\"price-0-usage-0-tier-1-up_to\"").nth(1).unwrap();
-    assert!(input.split('>').next().unwrap().contains("aria-invalid"), "the fault stands beside its input");
+    assert!(
+        input.split('>').next().unwrap().contains("aria-invalid"),
+        "the fault stands beside its input"
+    );
     assert!(reply.text.contains("value=\"300000\""), "what was typed stays");
     let save: Vec<_> = tiers.into_iter().chain([("do", "save")]).collect();
     let saved = send(&mut browser, at, &form, &save).await;
@@ -234,13 +305,22 @@ async fn a_plan_is_written_row_by_row_without_script() {
     let publish = "/manage/products/petstore/plans/tiered/publish";
     let form = fields(&browser.get(publish).await.text, &format!("action=\"{publish}\""));
     let done = send(&mut browser, publish, &form, &[]).await;
-    assert_eq!(location(&done), "/manage/products/petstore/plans/tiered/versions?published=1");
+    assert_eq!(
+        location(&done),
+        "/manage/products/petstore/plans/tiered/versions?published=1"
+    );
     let versions = server.get("/plans/petstore/tiered/versions").await.expect(200);
     let usage = &versions["items"][0]["content"]["price"]["usage"][0];
-    assert_eq!((&usage["included"], &usage["tiers"][2]), (&json!(100_000), &json!({"unit": "0.0004"})));
+    assert_eq!(
+        (&usage["included"], &usage["tiers"][2]),
+        (&json!(100_000), &json!({"unit": "0.0004"}))
+    );
     // What the editor showed is what rating says.
     let rated = server
-        .post("/billing/rate", json!({"currency": "EUR", "price": usage, "quantity": "250000"}))
+        .post(
+            "/billing/rate",
+            json!({"currency": "EUR", "price": usage, "quantity": "250000"}),
+        )
         .await
         .expect(200);
     assert_eq!(rated["amount"], 10_500);
@@ -259,7 +339,11 @@ async fn the_second_of_two_managers_sees_both_texts_and_overwrites_nothing() {
     assert_eq!(saved.status, 303, "{}", saved.text);
     let late = send(&mut second, at, &two, &[("price-0-amount", "69.00"), ("do", "save")]).await;
     assert_eq!(late.status, 409);
-    assert!(late.text.contains("$59.00 every month") && late.text.contains("$69.00 every month"), "{}", late.text);
+    assert!(
+        late.text.contains("$59.00 every month") && late.text.contains("$69.00 every month"),
+        "{}",
+        late.text
+    );
     let draft = first.get(at).await;
     assert!(draft.text.contains("value=\"59.00\"") && !draft.text.contains("value=\"69.00\""));
     // Having seen both, the second may go on.
@@ -297,10 +381,18 @@ async fn publishing_tells_what_each_subscriber_would_have_paid_and_moves_them_as
     assert!(form.contains(&("migrate".to_owned(), "never".to_owned())), "{form:?}");
     location(&send(&mut browser, &format!("{at}/publish"), &form, &[]).await);
     let subscription = format!("/subscriptions/{}", tenant.subscription);
-    assert_eq!(server.get(&subscription).await.expect(200)["plan_version"], 1, "never means never");
+    assert_eq!(
+        server.get(&subscription).await.expect(200)["plan_version"],
+        1,
+        "never means never"
+    );
     let page = browser.get(&format!("{at}/versions")).await;
     assert!(page.text.contains("Move 2 subscribers to version 2"), "{}", page.text);
-    assert!(page.text.contains("<del>$49.00 every month, in advance</del>"), "{}", page.text);
+    assert!(
+        page.text.contains("<del>$49.00 every month, in advance</del>"),
+        "{}",
+        page.text
+    );
     let moved = browser.post(&format!("{at}/migrate"), &[("migrate", "now")]).await;
     assert_eq!(location(&moved), format!("{at}/versions?moved=2"));
     assert_eq!(server.get(&subscription).await.expect(200)["plan_version"], 2);
@@ -320,12 +412,22 @@ async fn what_is_taken_out_of_sale_names_who_keeps_it() {
     server.apply(petstore()).await.expect(200);
     let tenant = Tenant::new(&server, "acme").await;
     let mut browser = manager(&server).await;
-    for path in ["/manage/products/petstore/plans/pro/archive", "/manage/products/petstore/archive"] {
+    for path in [
+        "/manage/products/petstore/plans/pro/archive",
+        "/manage/products/petstore/archive",
+    ] {
         let page = browser.get(path).await;
-        assert!(page.text.contains("1 live subscriptions stay") && page.text.contains("acme"), "{}", page.text);
+        assert!(
+            page.text.contains("1 live subscriptions stay") && page.text.contains("acme"),
+            "{}",
+            page.text
+        );
         assert_eq!(browser.post(path, &[]).await.status, 303);
     }
-    let subscription = server.get(&format!("/subscriptions/{}", tenant.subscription)).await.expect(200);
+    let subscription = server
+        .get(&format!("/subscriptions/{}", tenant.subscription))
+        .await
+        .expect(200);
     assert_eq!(subscription["status"], "active");
     assert_eq!(server.get("/products").await.expect(200)["items"], json!([]));
     assert_eq!(browser.get("/manage/products/petstore").await.status, 404);
@@ -337,7 +439,13 @@ async fn who_waits_is_approved_or_rejected_with_a_reason() {
     server.apply(petstore()).await.expect(200);
     let mut waiting = Vec::new();
     for name in ["alpha", "beta", "gamma"] {
-        let account = text(&server.post("/accounts", json!({"name": name, "email": "a@b.example"})).await.expect(201), "id");
+        let account = text(
+            &server
+                .post("/accounts", json!({"name": name, "email": "a@b.example"}))
+                .await
+                .expect(201),
+            "id",
+        );
         let wish = json!({"account_id": account, "name": "backend"});
         let consumer = text(&server.post("/consumers", wish).await.expect(201), "id");
         let wish = json!({"consumer_id": consumer, "product": "petstore", "plan": "gold"});
@@ -345,24 +453,48 @@ async fn who_waits_is_approved_or_rejected_with_a_reason() {
     }
     let mut browser = manager(&server).await;
     let page = browser.get("/manage/approvals").await;
-    assert!(page.text.contains("alpha") && page.text.contains("Approvals <span class=\"count\">3</span>"), "{}", page.text);
+    assert!(
+        page.text.contains("alpha") && page.text.contains("Approvals <span class=\"count\">3</span>"),
+        "{}",
+        page.text
+    );
     let [one, two, three] = [&waiting[0], &waiting[1], &waiting[2]];
     let none = browser.post("/manage/approvals", &[("do", "approve")]).await;
     assert_eq!(none.status, 422);
-    let no_reason = browser.post("/manage/approvals", &[("do", "reject"), ("subscription", one)]).await;
+    let no_reason = browser
+        .post("/manage/approvals", &[("do", "reject"), ("subscription", one)])
+        .await;
     assert_eq!(no_reason.status, 422);
-    assert!(no_reason.text.contains(&format!("value=\"{one}\" checked")), "the choice stays");
+    assert!(
+        no_reason.text.contains(&format!("value=\"{one}\" checked")),
+        "the choice stays"
+    );
     let both = [("do", "approve"), ("subscription", one.as_str()), ("subscription", two)];
-    assert_eq!(location(&browser.post("/manage/approvals", &both).await), "/manage/approvals?approved=2");
-    let reject = [("do", "reject"), ("subscription", three.as_str()), ("reason", "no contract")];
-    assert_eq!(location(&browser.post("/manage/approvals", &reject).await), "/manage/approvals?rejected=1");
+    assert_eq!(
+        location(&browser.post("/manage/approvals", &both).await),
+        "/manage/approvals?approved=2"
+    );
+    let reject = [
+        ("do", "reject"),
+        ("subscription", three.as_str()),
+        ("reason", "no contract"),
+    ];
+    assert_eq!(
+        location(&browser.post("/manage/approvals", &reject).await),
+        "/manage/approvals?rejected=1"
+    );
     for (id, status) in [(one, "active"), (two, "active"), (three, "rejected")] {
-        assert_eq!(server.get(&format!("/subscriptions/{id}")).await.expect(200)["status"], status);
+        assert_eq!(
+            server.get(&format!("/subscriptions/{id}")).await.expect(200)["status"],
+            status
+        );
     }
     let late = browser.post("/manage/approvals", &reject).await;
     assert_eq!(late.status, 409);
     let nobody = SubscriptionId::from_bits(7).to_string();
-    let unknown = browser.post("/manage/approvals", &[("do", "approve"), ("subscription", &nobody)]).await;
+    let unknown = browser
+        .post("/manage/approvals", &[("do", "approve"), ("subscription", &nobody)])
+        .await;
     assert_eq!(unknown.status, 409);
 }
 
@@ -377,12 +509,20 @@ async fn adoption_counts_who_came_and_what_they_did_not_find() {
     }
     let mut browser = manager(&server).await;
     let page = browser.get("/manage/adoption").await;
-    assert!(page.text.contains("15 Jun 2026") && page.text.contains("1 organisations"), "{}", page.text);
+    assert!(
+        page.text.contains("15 Jun 2026") && page.text.contains("1 organisations"),
+        "{}",
+        page.text
+    );
     assert!(page.text.contains("hooks") && !page.text.contains("web<hooks>"));
     let past = browser.get("/manage/adoption?from=2020-01-01&to=2020-02-01").await;
     assert!(past.status == 200 && past.text.contains("Nobody came in this range"));
     for odd in ["?from=x&to=y", "?from=9999-12-31&to=0001-01-01", "?from=-9999-01-01"] {
-        assert_eq!(browser.get(&format!("/manage/adoption{odd}")).await.status, 200, "{odd}");
+        assert_eq!(
+            browser.get(&format!("/manage/adoption{odd}")).await.status,
+            200,
+            "{odd}"
+        );
     }
 }
 
@@ -391,12 +531,24 @@ async fn a_guide_is_written_previewed_published_and_deleted() {
     let server = Server::start().await;
     let mut browser = manager(&server).await;
     browser.get("/manage/guides/new").await;
-    let typed = [("title", "First call"), ("path", "start/first-call"), ("position", "1"), ("body", "## Hello\n\n<script>alert(1)</script>\n\n**there**")];
+    let typed = [
+        ("title", "First call"),
+        ("path", "start/first-call"),
+        ("position", "1"),
+        ("body", "## Hello\n\n<script>alert(1)</script>\n\n**there**"),
+    ];
     let preview: Vec<_> = typed.into_iter().chain([("do", "preview")]).collect();
     let page = browser.post("/manage/guides/new", &preview).await;
     let shown = page.text.split("id=\"preview\"").nth(1).unwrap();
-    assert!(page.status == 200 && shown.contains("<strong>there</strong>") && !shown.contains("<script>alert"), "{shown}");
-    let bad: Vec<_> = typed.into_iter().filter(|(name, _)| *name != "path").chain([("path", "../Etc"), ("do", "publish")]).collect();
+    assert!(
+        page.status == 200 && shown.contains("<strong>there</strong>") && !shown.contains("<script>alert"),
+        "{shown}"
+    );
+    let bad: Vec<_> = typed
+        .into_iter()
+        .filter(|(name, _)| *name != "path")
+        .chain([("path", "../Etc"), ("do", "publish")])
+        .collect();
     assert_eq!(browser.post("/manage/guides/new", &bad).await.status, 422);
     let publish: Vec<_> = typed.into_iter().chain([("do", "publish")]).collect();
     let edit = location(&browser.post("/manage/guides/new", &publish).await);
@@ -405,12 +557,24 @@ async fn a_guide_is_written_previewed_published_and_deleted() {
     let at = "/manage/guides/edit/start/first-call";
     let unpublished = send(&mut browser, at, &form, &[("do", "unpublish")]).await;
     assert_eq!(unpublished.status, 303, "{}", unpublished.text);
-    assert!(!server.store.guide("start/first-call").await.unwrap().unwrap().fields.published);
+    assert!(
+        !server
+            .store
+            .guide("start/first-call")
+            .await
+            .unwrap()
+            .unwrap()
+            .fields
+            .published
+    );
     let late = send(&mut browser, at, &form, &[("do", "save"), ("body", "mine")]).await;
     assert_eq!(late.status, 409);
     assert!(late.text.contains("## Hello") && late.text.contains("mine"));
     let confirm = "/manage/guides/delete/start/first-call";
     let form = fields(&browser.get(confirm).await.text, &format!("action=\"{confirm}\""));
-    assert_eq!(location(&send(&mut browser, confirm, &form, &[]).await), "/manage/guides?deleted=1");
+    assert_eq!(
+        location(&send(&mut browser, confirm, &form, &[]).await),
+        "/manage/guides?deleted=1"
+    );
     assert_eq!(browser.get(at).await.status, 404);
 }

@@ -133,8 +133,7 @@ const LATE: &str = concat!(
      WHERE (subscription, period_start) IN ",
     periods!()
 );
-const JOURNAL: &str =
-    "SELECT producer, CAST(SUM(next_seq - first_seq) AS BIGINT) AS counted,
+const JOURNAL: &str = "SELECT producer, CAST(SUM(next_seq - first_seq) AS BIGINT) AS counted,
         CAST(SUM(CASE WHEN done = $1 THEN 0 ELSE next_seq - first_seq END) AS BIGINT) AS waiting
     FROM analytics_batch GROUP BY producer ORDER BY producer";
 
@@ -154,7 +153,12 @@ impl Store {
             counted: tx.all(COUNTED, values()).await?,
             billed: tx.all(BILLED, values()).await?,
             written_off: tx.all(WRITTEN_OFF, values()).await?,
-            closed: tx.rows(CLOSED, values()).await?.iter().map(key).collect::<Result<_>>()?,
+            closed: tx
+                .rows(CLOSED, values())
+                .await?
+                .iter()
+                .map(key)
+                .collect::<Result<_>>()?,
             late: tx.rows(LATE, values()).await?.iter().map(key).collect::<Result<_>>()?,
         };
         tx.rollback().await?;

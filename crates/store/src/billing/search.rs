@@ -112,7 +112,14 @@ impl InvoiceSearch {
             format!("%{escaped}%")
         });
         let named: String = self.named.iter().map(|id| format!("{id},")).collect();
-        args![scope.account(), self.account, self.from, self.to, text, format!(",{named}")]
+        args![
+            scope.account(),
+            self.account,
+            self.from,
+            self.to,
+            text,
+            format!(",{named}")
+        ]
     }
 }
 

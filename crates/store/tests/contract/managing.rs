@@ -29,7 +29,10 @@ async fn a_draft_is_saved_only_over_what_its_writer_has_seen() {
             ..draft("a", "2")
         };
         let changed = store.put_draft(&uploaded, 1, "Bob", at(2)).await.unwrap();
-        assert_eq!((changed.version, changed.created_at, changed.updated_at), (2, at(0), at(2)));
+        assert_eq!(
+            (changed.version, changed.created_at, changed.updated_at),
+            (2, at(0), at(2))
+        );
         assert_eq!(store.draft("a").await.unwrap(), Some(changed));
         assert_eq!(store.draft_body("a").await.unwrap(), Some(vec![0, 255, 7]));
         store.put_draft(&draft("b", "3"), 0, "Ann", at(9)).await.unwrap();
@@ -53,10 +56,7 @@ async fn arrivals_are_counted_by_utc_day_without_staff() {
     on_both(async |store| {
         two_accounts(&store).await;
         for (n, roles, seconds) in [(1, vec![], 0), (2, vec![], DAY), (3, vec![StaffRole::Admin], 0)] {
-            let mut tx = store
-                .change(store::Actor::system("test"), at(seconds))
-                .await
-                .unwrap();
+            let mut tx = store.change(store::Actor::system("test"), at(seconds)).await.unwrap();
             tx.create_user(NewUser {
                 id: UserId::from_bits(n),
                 email: format!("{n}@example.com"),

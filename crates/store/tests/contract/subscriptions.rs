@@ -360,9 +360,18 @@ async fn an_alert_of_a_quota_is_sent_once_for_each_threshold_and_period() {
             period_start: at(0),
         };
         let others = [
-            QuotaAlert { threshold: 9_500, ..alert.clone() },
-            QuotaAlert { period_start: at(9), ..alert.clone() },
-            QuotaAlert { meter: "tokens".to_owned(), ..alert.clone() },
+            QuotaAlert {
+                threshold: 9_500,
+                ..alert.clone()
+            },
+            QuotaAlert {
+                period_start: at(9),
+                ..alert.clone()
+            },
+            QuotaAlert {
+                meter: "tokens".to_owned(),
+                ..alert.clone()
+            },
         ];
         for alert in others.iter().chain([&alert]) {
             assert!(store.claim_quota_alert(alert, at(1)).await.unwrap(), "{alert:?}");

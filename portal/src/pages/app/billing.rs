@@ -114,7 +114,9 @@ fn unbilled(running: &[Running]) -> Vec<String> {
         let sum = sums.entry(one.currency.code()).or_insert((one.currency, 0));
         sum.1 = sum.1.saturating_add(one.usage);
     }
-    sums.into_values().map(|(currency, minor)| show::minor(minor, currency)).collect()
+    sums.into_values()
+        .map(|(currency, minor)| show::minor(minor, currency))
+        .collect()
 }
 
 fn invoice_row(member: &Member, one: InvoiceSummary) -> InvoiceRow {
@@ -165,7 +167,9 @@ fn plan_row(held: held::Held, own: Option<&Running>, apps: &[store::Consumer], z
         state: held.state,
         usage: own.map_or_else(|| show::NOTHING.to_owned(), |one| show::minor(one.usage, one.currency)),
         usage_due: own.map_or_else(nothing, |one| show::day(one.period_end, zone)),
-        next: next.as_ref().map_or_else(|| show::NOTHING.to_owned(), |(amount, _)| amount.clone()),
+        next: next
+            .as_ref()
+            .map_or_else(|| show::NOTHING.to_owned(), |(amount, _)| amount.clone()),
         next_at: next.map_or_else(nothing, |(_, at)| at),
     }
 }

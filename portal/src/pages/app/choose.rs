@@ -52,7 +52,11 @@ struct PlanCard {
 
 /// The title of a product, or its name.
 fn title(offer: &Offer) -> String {
-    offer.product.title.clone().unwrap_or_else(|| offer.product.name.clone())
+    offer
+        .product
+        .title
+        .clone()
+        .unwrap_or_else(|| offer.product.name.clone())
 }
 
 /// The currency that the organisation pays in.
@@ -77,12 +81,7 @@ pub(crate) fn overlap_words(overlaps: &[Overlap]) -> String {
 }
 
 /// `GET /app/apps/{id}/subscriptions/new?product=&plan=`
-pub(crate) async fn show(
-    State(app): State<App>,
-    member: Member,
-    Id(id): Id<ConsumerId>,
-    asked: Asked,
-) -> web::Page {
+pub(crate) async fn show(State(app): State<App>, member: Member, Id(id): Id<ConsumerId>, asked: Asked) -> web::Page {
     let consumer = consumer(&app, &member, id).await?;
     let values = [
         ("product", asked.get("product").unwrap_or_default()),

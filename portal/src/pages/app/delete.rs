@@ -73,7 +73,10 @@ pub(crate) async fn carry_out(
     let mut form = Form::typed(&posted);
     form.preset("confirm", "");
     if posted.get("confirm") != consumer.name.trim() {
-        form.fault("confirm", format!("Type the name of the app as it is: {}", consumer.name));
+        form.fault(
+            "confirm",
+            format!("Type the name of the app as it is: {}", consumer.name),
+        );
         return web::unprocessable(&gather(&app, &member, &consumer, form).await?);
     }
     match api::consumers::remove(&app, &member.caller, id, api::consumers::Live::End).await {

@@ -113,10 +113,10 @@ fn page(view: InvoiceView, shell: Shell, reader: &TimeZone) -> Page {
     Page {
         shell,
         id: view.id.to_string(),
-        title: view
-            .number
-            .as_ref()
-            .map_or_else(|| "Draft of an invoice".to_owned(), |number| format!("Invoice {number}")),
+        title: view.number.as_ref().map_or_else(
+            || "Draft of an invoice".to_owned(),
+            |number| format!("Invoice {number}"),
+        ),
         number: view.number.clone().unwrap_or_else(|| show::NOTHING.to_owned()),
         state: state(view.status, view.overdue, due),
         issued: day(view.issued_at),
@@ -205,11 +205,22 @@ fn history(view: &InvoiceView, zone: &TimeZone) -> Vec<Event> {
     events.extend(view.issued_at.map(|at| (at, "Issued".to_owned())));
     for payment in &view.payments {
         let how = payment.method.replace('_', " ");
-        let reference = payment.reference.as_ref().map_or_else(String::new, |text| format!(", {text}"));
-        events.push((payment.at, format!("{} paid by {how}{reference}", amount(payment.amount))));
+        let reference = payment
+            .reference
+            .as_ref()
+            .map_or_else(String::new, |text| format!(", {text}"));
+        events.push((
+            payment.at,
+            format!("{} paid by {how}{reference}", amount(payment.amount)),
+        ));
     }
     for note in &view.credit_notes {
-        let words = format!("Credit note {} over {}: {}", note.number, amount(note.total), note.reason);
+        let words = format!(
+            "Credit note {} over {}: {}",
+            note.number,
+            amount(note.total),
+            note.reason
+        );
         events.push((note.at, words));
     }
     events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -223,12 +234,7 @@ fn history(view: &InvoiceView, zone: &TimeZone) -> Vec<Event> {
 }
 
 /// `GET /app/billing/invoices/{id}/lines/{n}`
-async fn line_usage(
-    app: &App,
-    member: &Member,
-    (id, n): (InvoiceId, u32),
-    asked: &Asked,
-) -> Result<LinePage, Problem> {
+async fn line_usage(app: &App, member: &Member, (id, n): (InvoiceId, u32), asked: &Asked) -> Result<LinePage, Problem> {
     let view = invoices::seen(app, &member.caller, id).await?;
     let one = view.lines.iter().find(|line| line.n == n);
     let one = one.ok_or_else(|| Problem::missing("line of the invoice"))?;

@@ -159,7 +159,10 @@ fn row(member: &Member, key: &Credential, all: &[Credential], (used, since): (Ke
 
 fn last(used: KeyUse, now: Timestamp, zone: &TimeZone) -> Html {
     match used.last {
-        None => Html(format!("{}<span class=\"sub\">not used in 90 days</span>", show::NOTHING)),
+        None => Html(format!(
+            "{}<span class=\"sub\">not used in 90 days</span>",
+            show::NOTHING
+        )),
         Some(LastUse::Minute(at)) if now.millis_since(at) < 120_000 => Html("in the last minutes".to_owned()),
         Some(LastUse::Minute(at)) => show::ago(at, now),
         Some(LastUse::Day(at)) => show::day(at, zone),
@@ -239,19 +242,17 @@ pub(crate) async fn create(
         Turn::Again(_) | Turn::Running => return sent_twice(&app, &member, &consumer).await,
     };
     let made = credentials::make(&app, &member.caller, id, wanted).await;
-    match ticket.done(&app, made, |(credential, _)| credential.id.to_string()).await {
+    match ticket
+        .done(&app, made, |(credential, _)| credential.id.to_string())
+        .await
+    {
         Ok((credential, key)) => reveal(&app, &member, &consumer, (&credential, &key), Html::default()).await,
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(problem) => refused(&app, &member, &consumer, (&posted, &problem)).await,
     }
 }
 
-async fn refused(
-    app: &App,
-    member: &Member,
-    consumer: &Consumer,
-    (posted, problem): (&Posted, &Problem),
-) -> web::Page {
+async fn refused(app: &App, member: &Member, consumer: &Consumer, (posted, problem): (&Posted, &Problem)) -> web::Page {
     let mut form = Form::typed(posted);
     form.preset("name", "");
     form.preset("expires_at", "");
@@ -299,7 +300,10 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let end = end_of("2026-11-30", &zone).unwrap();
         assert_eq!(end.to_string(), "2026-11-30T23:00:00Z");
-        assert_eq!(end_of("2026-11-30T10:00:00Z", &zone).unwrap().to_string(), "2026-11-30T10:00:00Z");
+        assert_eq!(
+            end_of("2026-11-30T10:00:00Z", &zone).unwrap().to_string(),
+            "2026-11-30T10:00:00Z"
+        );
         assert!(end_of("30.11.2026", &zone).is_err() && end_of("9999-12-31", &zone).is_err());
     }
 }

@@ -157,7 +157,11 @@ pub(crate) async fn list(State(app): State<App>, member: Member, asked: Asked) -
             .and_then(|text| day_start(text, zone))
             .unwrap_or(oldest),
         to: now.plus_millis(1),
-        mode: if asked.get("mode") == Some("test") { Mode::Test } else { Mode::Live },
+        mode: if asked.get("mode") == Some("test") {
+            Mode::Test
+        } else {
+            Mode::Live
+        },
         status: asked.get("status").and_then(statuses),
         path: asked.get("path").map(str::to_owned),
     };
@@ -185,7 +189,9 @@ pub(crate) async fn list(State(app): State<App>, member: Member, asked: Asked) -
             .collect(),
         refused,
         older: page.next.map(|cursor| asked.with("before", &cursor.to_string())),
-        is_filtered: ["app", "status", "path", "from"].iter().any(|name| asked.get(name).is_some()),
+        is_filtered: ["app", "status", "path", "from"]
+            .iter()
+            .any(|name| asked.get(name).is_some()),
         has_apps: !apps.is_empty(),
         days: LOOK_BACK_DAYS,
     })
@@ -205,7 +211,9 @@ async fn refused(
     }
     found.retain(|one| {
         let status = one.sample.status;
-        let fits = filter.status.is_none_or(|(least, most)| (least..=most).contains(&status));
+        let fits = filter
+            .status
+            .is_none_or(|(least, most)| (least..=most).contains(&status));
         let on_path = filter.path.as_ref().is_none_or(|part| one.sample.path.contains(part));
         fits && on_path && one.sample.of.mode == filter.mode
     });

@@ -21,10 +21,10 @@ mod plans;
 mod rotate;
 mod story;
 mod subscriptions;
-mod uses;
 mod usage;
 mod usage_figures;
 mod usage_splits;
+mod uses;
 
 use domain::ids::ConsumerId;
 use store::{Consumer, Page as StorePage};
@@ -79,11 +79,31 @@ fn of_subscriptions() -> Vec<PageRoute> {
         post("/app/apps/{id}/subscriptions", BUILD, choose::subscribe),
         get("/app/apps/{id}/subscriptions/new", BUILD, choose::show),
         get("/app/apps/{id}/subscriptions/{cid}/change", BUILD, plan_change::ask),
-        post("/app/apps/{id}/subscriptions/{cid}/change", BUILD, plan_change::carry_out),
-        get("/app/apps/{id}/subscriptions/{cid}/cancel", BUILD, subscriptions::ask_to_cancel),
-        post("/app/apps/{id}/subscriptions/{cid}/cancel", BUILD, subscriptions::cancel),
-        post("/app/apps/{id}/subscriptions/{cid}/uncancel", BUILD, subscriptions::go_on),
-        post("/app/apps/{id}/subscriptions/{cid}/withdraw", BUILD, subscriptions::withdraw),
+        post(
+            "/app/apps/{id}/subscriptions/{cid}/change",
+            BUILD,
+            plan_change::carry_out,
+        ),
+        get(
+            "/app/apps/{id}/subscriptions/{cid}/cancel",
+            BUILD,
+            subscriptions::ask_to_cancel,
+        ),
+        post(
+            "/app/apps/{id}/subscriptions/{cid}/cancel",
+            BUILD,
+            subscriptions::cancel,
+        ),
+        post(
+            "/app/apps/{id}/subscriptions/{cid}/uncancel",
+            BUILD,
+            subscriptions::go_on,
+        ),
+        post(
+            "/app/apps/{id}/subscriptions/{cid}/withdraw",
+            BUILD,
+            subscriptions::withdraw,
+        ),
     ]
 }
 
@@ -110,7 +130,11 @@ impl Tabs {
 
     /// ` aria-current="page"` for the tab that is open.
     pub(crate) fn mark(&self, tab: &str) -> super::web::Html {
-        let mark = if tab == self.current { " aria-current=\"page\"" } else { "" };
+        let mark = if tab == self.current {
+            " aria-current=\"page\""
+        } else {
+            ""
+        };
         super::web::Html(mark.to_owned())
     }
 }
@@ -118,7 +142,10 @@ impl Tabs {
 /// The organisation's apps in force, by name.
 async fn consumers(app: &App, member: &Member) -> Result<Vec<Consumer>, Problem> {
     let page = StorePage::first(StorePage::MAX);
-    let mut consumers = app.store.consumers(member.caller.scope(), Some(member.account), &page).await?;
+    let mut consumers = app
+        .store
+        .consumers(member.caller.scope(), Some(member.account), &page)
+        .await?;
     consumers.sort_by_key(|consumer| (consumer.name.to_lowercase(), consumer.id));
     Ok(consumers)
 }

@@ -112,7 +112,9 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
         may_build: member.is_one_of(BUILDERS),
         steps,
         day: uses::since(&app, &member, now.plus_millis(-uses::DAY_MS)).await?.into(),
-        week: uses::since(&app, &member, now.plus_millis(-7 * uses::DAY_MS)).await?.into(),
+        week: uses::since(&app, &member, now.plus_millis(-7 * uses::DAY_MS))
+            .await?
+            .into(),
         held: named.collect(),
         errors: errors(&app, &member, &apps).await?,
         invoices: open_invoices(&app, &member).await?,
@@ -141,8 +143,14 @@ fn steps(
 ) -> Result<Vec<Step>, Problem> {
     let is_verified = member.user()?.verified_at.is_some();
     let first = apps.first().map(|one| format!("/app/apps/{}", one.id));
-    let below = |rest: &str| first.as_ref().map_or_else(|| "/app/apps/new".to_owned(), |path| format!("{path}{rest}"));
-    let product = held.first().map_or(String::new(), |held| format!("&product={}", held.product_name));
+    let below = |rest: &str| {
+        first
+            .as_ref()
+            .map_or_else(|| "/app/apps/new".to_owned(), |path| format!("{path}{rest}"))
+    };
+    let product = held
+        .first()
+        .map_or(String::new(), |held| format!("&product={}", held.product_name));
     let step = |title, text, (href, label): (String, &'static str), is_done| Step {
         title,
         text,
@@ -179,7 +187,13 @@ fn steps(
         step(
             "See the first call",
             "It shows in the usage within five seconds.",
-            (format!("/app/usage?app={}{product}", apps.first().map_or_else(String::new, |one| one.id.to_string())), "Make a call"),
+            (
+                format!(
+                    "/app/usage?app={}{product}",
+                    apps.first().map_or_else(String::new, |one| one.id.to_string())
+                ),
+                "Make a call",
+            ),
             has_called,
         ),
     ];

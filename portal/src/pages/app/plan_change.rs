@@ -92,7 +92,11 @@ async fn answer(app: &App, member: &Member, (consumer, one): (&Consumer, Subscri
     }
     let is_fine = form.is_fine();
     let page = gather(app, member, (consumer, one), (preview, form)).await?;
-    if is_fine { web::page(&page) } else { web::unprocessable(&page) }
+    if is_fine {
+        web::page(&page)
+    } else {
+        web::unprocessable(&page)
+    }
 }
 
 fn wanted(plan: &str, at: &str) -> Option<ChangePlan> {
@@ -113,9 +117,7 @@ async fn gather(
     let currency = choose::currency(app, member).await?;
     let held = held::held(app, member, one).await?;
     let offers = products::offers(app, &member.caller, Some(&held.product_name)).await?;
-    let offer = offers
-        .into_iter()
-        .find(|offer| offer.product.name == held.product_name);
+    let offer = offers.into_iter().find(|offer| offer.product.name == held.product_name);
     let others = offer.map(|offer| offer.plans).unwrap_or_default();
     let end = crate::subscribing::period_at(&held.subscription, member.visitor.now());
     let chosen = form.value("plan").to_owned();

@@ -46,7 +46,11 @@ pub(crate) fn headline(plan: &Plan, wanted: Currency) -> String {
 pub(crate) fn rows(plan: &Plan, wanted: Currency) -> Vec<(String, String)> {
     let mut rows = vec![("Price".to_owned(), headline(plan, wanted))];
     if let Ok(terms) = Terms::of(plan, wanted) {
-        for term in terms.usage.iter().filter(|term| !term.overage && term.price.included > 0) {
+        for term in terms
+            .usage
+            .iter()
+            .filter(|term| !term.overage && term.price.included > 0)
+        {
             let head = format!("{} included", bars::meter_name(&term.meter));
             rows.push((head, show::number(term.price.included)));
         }
@@ -79,9 +83,10 @@ fn limit_row(limit: &Limit, period: &str) -> (String, String) {
         Rule::Concurrency { max } => (format!("Requests at once{of}"), show::number(*max)),
         Rule::Quota(quota) => (
             format!("Quota of {}{of}", quota.meter),
-            quota
-                .max
-                .map_or_else(|| "as included".to_owned(), |max| format!("{} {period}", show::number(max))),
+            quota.max.map_or_else(
+                || "as included".to_owned(),
+                |max| format!("{} {period}", show::number(max)),
+            ),
         ),
     }
 }

@@ -143,7 +143,9 @@ pub(crate) async fn carry_out(
     };
     let grace = (Span::from_millis(*millis), Origin::Portal);
     let made = credentials::replace(&app, &member.caller, (id, old), grace).await;
-    let made = ticket.done(&app, made, |(credential, _)| credential.id.to_string()).await?;
+    let made = ticket
+        .done(&app, made, |(credential, _)| credential.id.to_string())
+        .await?;
     let until = made.0.created_at.plus_millis(i64::try_from(*millis).unwrap_or(0));
     let ends = if *millis == 0 {
         "which no gateway takes any more after a second".to_owned()

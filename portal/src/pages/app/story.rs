@@ -113,7 +113,10 @@ fn served(one: Admitted) -> Served {
         ("Operation", format!("{} of {}", event.operation, event.api)),
         ("Plan", format!("{} of {}", event.plan, event.product)),
         ("Key", key.unwrap_or_else(|| "none".to_owned())),
-        ("Sent and received", format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out))),
+        (
+            "Sent and received",
+            format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out)),
+        ),
         ("Configuration", format!("revision {}", event.revision)),
     ];
     for (meter, quantity) in &event.quantities {
@@ -167,10 +170,13 @@ fn billing(one: &Admitted) -> String {
 
 /// `requests/period` as `Requests a period`.
 fn limit_name(key: &str) -> String {
-    let (base, operations) = key.split_once('@').map_or((key, None), |(base, rest)| (base, Some(rest)));
-    let base = base
-        .split_once('/')
-        .map_or_else(|| meter_name(base), |(meter, per)| format!("{} a {per}", meter_name(meter)));
+    let (base, operations) = key
+        .split_once('@')
+        .map_or((key, None), |(base, rest)| (base, Some(rest)));
+    let base = base.split_once('/').map_or_else(
+        || meter_name(base),
+        |(meter, per)| format!("{} a {per}", meter_name(meter)),
+    );
     operations.map_or_else(|| base.clone(), |names| format!("{base}, {}", names.replace(',', ", ")))
 }
 
@@ -247,8 +253,12 @@ fn refused(one: Refused) -> RefusedRow {
 /// What to do about a refusal.
 fn advice(reason: &str) -> &'static str {
     match reason {
-        "rate-limited" => "More calls than the rate limit of the plan lets through at once. Wait as long as Retry-After says.",
-        "quota-exceeded" => "The quota of the period is used up. It starts again with the next period, or with a larger plan.",
+        "rate-limited" => {
+            "More calls than the rate limit of the plan lets through at once. Wait as long as Retry-After says."
+        }
+        "quota-exceeded" => {
+            "The quota of the period is used up. It starts again with the next period, or with a larger plan."
+        }
         "concurrency-limited" => "More calls at the same time than the plan lets through.",
         "invalid-credentials" => "The key is unknown or was revoked.",
         "expired-credentials" => "The key has expired.",

@@ -50,18 +50,17 @@ struct CancelPage {
 }
 
 /// `GET /app/apps/{id}/subscriptions`
-pub(crate) async fn list(
-    State(app): State<App>,
-    member: Member,
-    Id(id): Id<ConsumerId>,
-    asked: Asked,
-) -> web::Page {
+pub(crate) async fn list(State(app): State<App>, member: Member, Id(id): Id<ConsumerId>, asked: Asked) -> web::Page {
     let consumer = consumer(&app, &member, id).await?;
     fresh(&app).await?;
     let (mut live, mut ended) = (Vec::new(), Vec::new());
     for one in held::subscriptions(&app, &member, Some(id)).await? {
         let held = held::held(&app, &member, one).await?;
-        if held.is_live { live.push(held) } else { ended.push(held) }
+        if held.is_live {
+            live.push(held)
+        } else {
+            ended.push(held)
+        }
     }
     let notice = match live.iter().find(|held| Some(held.id.as_str()) == asked.get("new")) {
         Some(held) => Some(notice(&app, &member, held).await?),

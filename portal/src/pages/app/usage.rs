@@ -255,7 +255,9 @@ async fn cost(app: &App, member: &Member, looked: &Looked) -> Result<(String, Ht
     for one in own {
         let sum: &mut i64 = sums.entry(one.currency.code()).or_default();
         *sum = sum.saturating_add(one.usage);
-        end = Some(end.map_or(one.period_end, |known: domain::clock::Timestamp| known.min(one.period_end)));
+        end = Some(end.map_or(one.period_end, |known: domain::clock::Timestamp| {
+            known.min(one.period_end)
+        }));
     }
     let words: Vec<String> = sums
         .into_iter()
@@ -265,7 +267,11 @@ async fn cost(app: &App, member: &Member, looked: &Looked) -> Result<(String, Ht
         let day = show::day(end, member.visitor.zone());
         Html(format!("usage of the running period, until {day}"))
     });
-    let words = if words.is_empty() { show::NOTHING.to_owned() } else { words.join(", ") };
+    let words = if words.is_empty() {
+        show::NOTHING.to_owned()
+    } else {
+        words.join(", ")
+    };
     Ok((words, note))
 }
 
@@ -305,7 +311,11 @@ fn rows(asked: &Asked, looked: &Looked) -> Vec<Row> {
     let shown = |(_, one): &(&Interval, &Figures)| range.width == Width::Day || one.requests + one.refused > 0;
     let days = range.intervals.iter().zip(&looked.figures).filter(shown).rev();
     days.map(|(interval, one)| {
-        let at = range.intervals.iter().position(|known| known.from == interval.from).unwrap_or(0);
+        let at = range
+            .intervals
+            .iter()
+            .position(|known| known.from == interval.from)
+            .unwrap_or(0);
         let day = range
             .first
             .checked_add(jiff::Span::new().days(i64::try_from(at).unwrap_or(0)))
@@ -351,7 +361,10 @@ async fn empty(app: &App, looked: &Looked) -> Result<Empty, Problem> {
         });
     };
     let name = looked.chosen.as_ref().map_or("Nothing", |one| one.name.as_str());
-    let live = looked.held.iter().find(|one| one.consumer == consumer.id && one.is_live);
+    let live = looked
+        .held
+        .iter()
+        .find(|one| one.consumer == consumer.id && one.is_live);
     let Some(live) = live else {
         return Ok(Empty {
             title: format!("{name} has not called in this time"),
@@ -377,7 +390,9 @@ async fn first_call(app: &App, held: &Held) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     let product: domain::config::Product = subscribing::body(&product)?;
-    let Some(name) = product.apis.first() else { return Ok(None) };
+    let Some(name) = product.apis.first() else {
+        return Ok(None);
+    };
     let Some(object) = app.store.object_named(ObjectKind::Api, "", name).await? else {
         return Ok(None);
     };
@@ -392,14 +407,17 @@ async fn first_call(app: &App, held: &Held) -> Result<Option<String>, Problem> {
 
 /// The first path that is read without parameters.
 async fn simple_path(app: &App, api: &Object) -> Result<Option<String>, Problem> {
-    let Some(hash) = api.fields.document else { return Ok(None) };
+    let Some(hash) = api.fields.document else {
+        return Ok(None);
+    };
     let Some(bytes) = app.store.document(&hash).await? else {
         return Ok(None);
     };
     let found = tokio::task::spawn_blocking(move || {
         let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
         let paths = document.get("paths")?.as_object()?;
-        let simple = |(path, item): &(&String, &serde_json::Value)| !path.contains(['{', '?', '#']) && item.get("get").is_some();
+        let simple =
+            |(path, item): &(&String, &serde_json::Value)| !path.contains(['{', '?', '#']) && item.get("get").is_some();
         paths.iter().find(simple).map(|(path, _)| path.clone())
     });
     Ok(found.await.ok().flatten())
@@ -413,8 +431,9 @@ pub(crate) async fn csv(State(app): State<App>, member: Member, asked: Asked) ->
     );
     for (interval, one) in looked.range.intervals.iter().zip(&looked.figures) {
         let latency = |per_mille| {
-            one.latency(per_mille)
-                .map_or_else(String::new, |micros| format!("{}.{:03}", micros / 1_000, micros % 1_000))
+            one.latency(per_mille).map_or_else(String::new, |micros| {
+                format!("{}.{:03}", micros / 1_000, micros % 1_000)
+            })
         };
         out.push_str(&format!(
             "{},{},{},{},{},{},{},{},{},{},{}\r\n",

@@ -161,7 +161,9 @@ impl Figures {
             let at = dimensions.iter().position(|one| *one == wanted)?;
             row.group.get(at)?.as_deref()
         };
-        let status = value(Dimension::Status).and_then(|text| text.parse::<u16>().ok()).unwrap_or(0);
+        let status = value(Dimension::Status)
+            .and_then(|text| text.parse::<u16>().ok())
+            .unwrap_or(0);
         let count = match status {
             0..=399 => &mut self.successful,
             400..=499 => &mut self.client_errors,
@@ -221,7 +223,9 @@ pub(crate) async fn of(
         query.filter.insert(Dimension::Consumer, consumer.clone());
     }
     query.group_by = vec![Dimension::Status];
-    query.group_by.extend(scope.subscriptions.is_some().then_some(Dimension::Subscription));
+    query
+        .group_by
+        .extend(scope.subscriptions.is_some().then_some(Dimension::Subscription));
     query.group_by.extend(scope.split);
     let mut figures = Figures::default();
     for row in uses::rows(app, &query).await? {
@@ -239,12 +243,7 @@ pub(crate) async fn of(
 }
 
 /// The figures of each interval of a range.
-pub(crate) async fn of_each(
-    app: &App,
-    member: &Member,
-    scope: &Scope,
-    range: &Range,
-) -> Result<Vec<Figures>, Problem> {
+pub(crate) async fn of_each(app: &App, member: &Member, scope: &Scope, range: &Range) -> Result<Vec<Figures>, Problem> {
     let mut found = Vec::with_capacity(range.intervals.len());
     for interval in &range.intervals {
         found.push(of(app, member, scope, (interval.from, interval.to)).await?);

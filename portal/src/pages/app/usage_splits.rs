@@ -49,11 +49,15 @@ pub(crate) fn bars(
     } else {
         largest(figures, names)
     };
-    let series: Vec<Series<'_>> = labels
-        .iter()
-        .map(|(name, colour)| Series { name, colour })
-        .collect();
-    chart(range, series, values, (Unit::Count("requests"), summary(range, figures)), limit).bars()
+    let series: Vec<Series<'_>> = labels.iter().map(|(name, colour)| Series { name, colour }).collect();
+    chart(
+        range,
+        series,
+        values,
+        (Unit::Count("requests"), summary(range, figures)),
+        limit,
+    )
+    .bars()
 }
 
 fn results(figures: &[Figures]) -> (Vec<(String, &'static str)>, Vec<Vec<u64>>) {
@@ -88,12 +92,19 @@ fn largest(figures: &[Figures], names: &HashMap<String, String>) -> (Vec<(String
         None if key.is_empty() => "none".to_owned(),
         None => key.to_owned(),
     };
-    let mut labels: Vec<(String, &'static str)> = kept.iter().zip(COLOURS).map(|(key, colour)| (name(key), colour)).collect();
+    let mut labels: Vec<(String, &'static str)> = kept
+        .iter()
+        .zip(COLOURS)
+        .map(|(key, colour)| (name(key), colour))
+        .collect();
     if has_rest {
         labels.push((REST.to_owned(), "rest"));
     }
     let values = figures.iter().map(|one| {
-        let mut row: Vec<u64> = kept.iter().map(|key| one.split.get(*key).copied().unwrap_or(0)).collect();
+        let mut row: Vec<u64> = kept
+            .iter()
+            .map(|key| one.split.get(*key).copied().unwrap_or(0))
+            .collect();
         if has_rest {
             let known: u64 = row.iter().sum();
             row.push(one.requests.saturating_sub(known));
@@ -106,9 +117,18 @@ fn largest(figures: &[Figures], names: &HashMap<String, String>) -> (Vec<(String
 /// Latency in whole milliseconds, rounded up.
 pub(crate) fn latency(range: &Range, figures: &[Figures]) -> Option<Html> {
     let series = vec![
-        Series { name: "p50", colour: "1" },
-        Series { name: "p95", colour: "2" },
-        Series { name: "p99", colour: "3" },
+        Series {
+            name: "p50",
+            colour: "1",
+        },
+        Series {
+            name: "p95",
+            colour: "2",
+        },
+        Series {
+            name: "p99",
+            colour: "3",
+        },
     ];
     let millis = |one: &Figures, per_mille| one.latency(per_mille).unwrap_or(0).div_ceil(1_000);
     let values = figures
@@ -132,7 +152,11 @@ fn summary(range: &Range, figures: &[Figures]) -> String {
         .zip(figures)
         .max_by_key(|(_, one)| one.requests)
         .map_or_else(String::new, |(interval, one)| {
-            format!(" Most in the interval of {}: {}.", interval.title, show::number(one.requests))
+            format!(
+                " Most in the interval of {}: {}.",
+                interval.title,
+                show::number(one.requests)
+            )
         });
     format!("Stacked bars of requests.{highest} The table below has all numbers.")
 }
@@ -166,15 +190,17 @@ pub(crate) fn day_limit(range: &Range, plans: &[domain::config::Plan]) -> Option
         return None;
     }
     let limits = plan.limits.iter().filter_map(|entry| entry.understand().ok());
-    limits.filter(|limit| limit.operations.is_empty()).find_map(|limit| match limit.rule {
-        Rule::Rate {
-            requests,
-            per: Per::Day,
-            ..
-        } => Some(Limit {
-            value: requests,
-            name: format!("Limit: {} a day (UTC)", show::number(requests)),
-        }),
-        Rule::Rate { .. } | Rule::Quota(_) | Rule::Concurrency { .. } => None,
-    })
+    limits
+        .filter(|limit| limit.operations.is_empty())
+        .find_map(|limit| match limit.rule {
+            Rule::Rate {
+                requests,
+                per: Per::Day,
+                ..
+            } => Some(Limit {
+                value: requests,
+                name: format!("Limit: {} a day (UTC)", show::number(requests)),
+            }),
+            Rule::Rate { .. } | Rule::Quota(_) | Rule::Concurrency { .. } => None,
+        })
 }

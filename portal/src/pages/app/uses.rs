@@ -64,7 +64,9 @@ pub(crate) async fn week(app: &App, member: &Member) -> Result<HashMap<String, [
     question.interval = Interval::Hour;
     question.group_by = vec![Dimension::Consumer];
     for row in rows(app, &question).await? {
-        let Some(consumer) = row.group.first().cloned().flatten() else { continue };
+        let Some(consumer) = row.group.first().cloned().flatten() else {
+            continue;
+        };
         let day = row.time.millis_since(start).max(0) / DAY_MS;
         let day = usize::try_from(day).unwrap_or(0);
         if let Some(count) = found.entry(consumer).or_default().get_mut(day) {

@@ -78,7 +78,9 @@ impl Step {
             return Ok(());
         }
         let word = documents::words::status(view.status).to_lowercase();
-        Err(Problem::conflict(format!("the invoice is {word}: this step is not possible any more")))
+        Err(Problem::conflict(format!(
+            "the invoice is {word}: this step is not possible any more"
+        )))
     }
 
     fn words(self, view: &InvoiceView) -> Words {
@@ -188,10 +190,7 @@ async fn done(app: &App, staff: &Staff, (id, step): (InvoiceId, Step), posted: &
 }
 
 /// Where the work led; `None` when the form has something to mend, which it then says.
-pub(super) fn settled(
-    done: Result<String, Problem>,
-    form: &mut Form,
-) -> Result<Option<Response>, Problem> {
+pub(super) fn settled(done: Result<String, Problem>, form: &mut Form) -> Result<Option<Response>, Problem> {
     match done {
         Ok(path) => see_other(&path).map(Some),
         Err(problem) if once::is_mend(&problem) => Ok(None),

@@ -84,7 +84,9 @@ async fn shown(app: &App, staff: &Staff, view: &InvoiceView, form: Form) -> Resu
     });
     let due = show::minor(view.amount_due, view.currency);
     let effect = if view.amount_due > 0 {
-        format!("It first lowers the {due} that is due; the rest becomes credit of the account, which the next invoice takes.")
+        format!(
+            "It first lowers the {due} that is due; the rest becomes credit of the account, which the next invoice takes."
+        )
     } else {
         "Nothing is due any more, so all of it becomes credit of the account, which the next invoice takes.".to_owned()
     };
@@ -118,7 +120,10 @@ fn read(view: &InvoiceView, posted: &Posted, form: &mut Form) -> Option<NewCredi
             Ok(minor) if minor <= left => lines.push(CreditLine { line, amount: minor }),
             Ok(_) => form.fault(
                 &name,
-                format!("{} is left of this line: write that or less", show::minor(left, view.currency)),
+                format!(
+                    "{} is left of this line: write that or less",
+                    show::minor(left, view.currency)
+                ),
             ),
             Err(fault) => form.fault(&name, fault),
         }

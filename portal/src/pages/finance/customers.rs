@@ -59,7 +59,10 @@ async fn overdue(app: &App, staff: &Staff) -> Result<HashMap<AccountId, Overdue>
         ..InvoiceSearch::default()
     };
     let now = staff.visitor.now();
-    let late = app.store.find_invoices(staff.caller.scope(), &search, (0, MOST_OVERDUE), now).await?;
+    let late = app
+        .store
+        .find_invoices(staff.caller.scope(), &search, (0, MOST_OVERDUE), now)
+        .await?;
     let mut found: HashMap<AccountId, Overdue> = HashMap::new();
     for invoice in late {
         let one = found.entry(invoice.account_id).or_default();
@@ -89,7 +92,10 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
     let skip = (asked.page_number() - 1).saturating_mul(SIZE);
     let (accounts, total) = if only_late {
         let (all, _) = app.store.find_accounts(asked.get("q"), (0, 10_000)).await?;
-        let late: Vec<_> = all.into_iter().filter(|account| overdue.contains_key(&account.id)).collect();
+        let late: Vec<_> = all
+            .into_iter()
+            .filter(|account| overdue.contains_key(&account.id))
+            .collect();
         let total = late.len() as u64;
         let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         (late.into_iter().skip(at(skip)).take(at(SIZE)).collect(), total)
@@ -104,7 +110,11 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
             name: account.fields.name.clone(),
             href: format!("{PATH}/{}", account.id),
             email: account.fields.email.clone().unwrap_or_default(),
-            country: account.fields.country.clone().unwrap_or_else(|| show::NOTHING.to_owned()),
+            country: account
+                .fields
+                .country
+                .clone()
+                .unwrap_or_else(|| show::NOTHING.to_owned()),
             owed: part(own, |balance| balance.receivable),
             credit: part(own, |balance| balance.credit),
             overdue: amounts(&late.sums),
@@ -200,7 +210,10 @@ async fn facts(app: &App, account: &store::Account) -> Result<Vec<(&'static str,
             },
         ),
         ("Currency", fields.currency.clone()),
-        ("Payment terms", format!("{} days after the date of the invoice", settings.payment_days)),
+        (
+            "Payment terms",
+            format!("{} days after the date of the invoice", settings.payment_days),
+        ),
         ("Time zone of periods", fields.timezone.clone()),
     ])
 }

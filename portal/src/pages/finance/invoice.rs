@@ -149,7 +149,11 @@ async fn history(app: &App, staff: &Staff, view: &InvoiceView) -> Result<Vec<Eve
         events.push(Event {
             at: note.at,
             time: show::moment(note.at, zone),
-            text: format!("Credit note {} of {}", note.number, show::minor(note.total, view.currency)),
+            text: format!(
+                "Credit note {} of {}",
+                note.number,
+                show::minor(note.total, view.currency)
+            ),
             more: note.reason.clone(),
             class: "",
         });
@@ -163,10 +167,7 @@ async fn history(app: &App, staff: &Staff, view: &InvoiceView) -> Result<Vec<Eve
 fn words(view: &InvoiceView, status: InvoiceStatus) -> (String, &'static str) {
     match status {
         InvoiceStatus::Draft => ("Made as a draft".to_owned(), ""),
-        InvoiceStatus::Open => (
-            format!("Issued as {}", view.number.as_deref().unwrap_or_default()),
-            "",
-        ),
+        InvoiceStatus::Open => (format!("Issued as {}", view.number.as_deref().unwrap_or_default()), ""),
         InvoiceStatus::Paid => ("Nothing is due any more".to_owned(), ""),
         InvoiceStatus::Uncollectible => ("Marked uncollectible".to_owned(), "warn"),
         InvoiceStatus::Void => ("Made void".to_owned(), "bad"),

@@ -112,12 +112,7 @@ async fn wanted(app: &App, asked: &Asked) -> Result<Wanted, Problem> {
 }
 
 /// An invoice as a row.
-pub(super) async fn row(
-    app: &App,
-    staff: &Staff,
-    names: &mut Names,
-    invoice: &InvoiceSummary,
-) -> Result<Row, Problem> {
+pub(super) async fn row(app: &App, staff: &Staff, names: &mut Names, invoice: &InvoiceSummary) -> Result<Row, Problem> {
     let zone = staff.visitor.zone();
     let day = |at: Option<Timestamp>| at.map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::day(at, zone));
     let counts = !matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void);
@@ -155,7 +150,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
     let scope = staff.caller.scope();
     let sums = app.store.invoice_sums(scope, &wanted.search, now).await?;
     let of_state = |state: Option<InvoiceState>| {
-        let held = sums.iter().filter(move |sum| state.is_none_or(|state| state.holds(sum)));
+        let held = sums
+            .iter()
+            .filter(move |sum| state.is_none_or(|state| state.holds(sum)));
         held.map(|sum| sum.count).sum::<u64>()
     };
     let skip = (asked.page_number() - 1).saturating_mul(SIZE);
@@ -218,7 +215,10 @@ fn chips(asked: &Asked, wanted: &Wanted) -> Vec<(String, String)> {
         chips.push((format!("Customer: {name}"), link(PATH, asked, &NAMES, ("account", ""))));
     }
     if let Some(month) = wanted.period {
-        chips.push((format!("Period: {}", month.name()), link(PATH, asked, &NAMES, ("period", ""))));
+        chips.push((
+            format!("Period: {}", month.name()),
+            link(PATH, asked, &NAMES, ("period", "")),
+        ));
     }
     if let Some(text) = &wanted.search.text {
         chips.push((format!("Search: {text}"), link(PATH, asked, &NAMES, ("q", ""))));
@@ -228,9 +228,7 @@ fn chips(asked: &Asked, wanted: &Wanted) -> Vec<(String, String)> {
 
 fn sum_rows(sums: &[InvoiceSum], state: Option<InvoiceState>) -> Vec<SumRow> {
     let mut by_currency: Vec<(Currency, u64, i64, i64)> = Vec::new();
-    let counted = |sum: &&InvoiceSum| {
-        state.map_or(sum.status != InvoiceStatus::Void, |state| state.holds(sum))
-    };
+    let counted = |sum: &&InvoiceSum| state.map_or(sum.status != InvoiceStatus::Void, |state| state.holds(sum));
     for sum in sums.iter().filter(counted) {
         match by_currency.iter_mut().find(|(known, ..)| *known == sum.currency) {
             Some((_, count, total, open)) => {

@@ -160,7 +160,11 @@ async fn check(
     Ok(if line.quantity.parse() == Ok(sum) {
         Checked::Equal(requests)
     } else {
-        Checked::Differs(format!("{requests} with {} {}", show::decimal(&sum.to_string()), line.unit_label))
+        Checked::Differs(format!(
+            "{requests} with {} {}",
+            show::decimal(&sum.to_string()),
+            line.unit_label
+        ))
     })
 }
 
@@ -234,7 +238,11 @@ async fn part(mut feed: Feed) -> Result<Option<(Bytes, Feed)>, std::io::Error> {
     }
     let found = behind(&feed.app, &feed.caller, feed.line, place(feed.cursor, AT_ONCE)).await;
     let found = found.map_err(|_| std::io::Error::other("the requests of a line cannot be read"))?;
-    let mut sheet = if feed.is_begun { Sheet::part() } else { Sheet::new(&COLUMNS) };
+    let mut sheet = if feed.is_begun {
+        Sheet::part()
+    } else {
+        Sheet::new(&COLUMNS)
+    };
     for stored in &found.items {
         let fact = &stored.fact;
         sheet

@@ -121,11 +121,7 @@ fn add(all: &mut Vec<(Currency, i64)>, currency: Currency, minor: i64) {
 fn link(path: &str, asked: &Asked, names: &[&str], (name, value): (&str, &str)) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for known in names {
-        let kept = if *known == name {
-            Some(value)
-        } else {
-            asked.get(known)
-        };
+        let kept = if *known == name { Some(value) } else { asked.get(known) };
         if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
             query.append_pair(known, kept);
         }

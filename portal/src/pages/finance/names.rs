@@ -91,7 +91,13 @@ pub(super) async fn actor(app: &App, actor: &str) -> Result<String, Problem> {
             };
             user.map_or_else(
                 || "someone who is gone".to_owned(),
-                |user| if user.name.trim().is_empty() { user.email } else { user.name },
+                |user| {
+                    if user.name.trim().is_empty() {
+                        user.email
+                    } else {
+                        user.name
+                    }
+                },
             )
         }
         "token" => "a program, through the Admin API".to_owned(),

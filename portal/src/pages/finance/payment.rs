@@ -64,12 +64,19 @@ fn open(view: &InvoiceView) -> Result<(), Problem> {
         return Ok(());
     }
     let word = documents::words::status(view.status).to_lowercase();
-    Err(Problem::conflict(format!("the invoice is {word}: nothing is due on it")))
+    Err(Problem::conflict(format!(
+        "the invoice is {word}: nothing is due on it"
+    )))
 }
 
 /// The day of an instant for the reader, as date fields write it.
 fn today(staff: &Staff) -> Date {
-    staff.visitor.now().to_jiff().to_zoned(staff.visitor.zone().clone()).date()
+    staff
+        .visitor
+        .now()
+        .to_jiff()
+        .to_zoned(staff.visitor.zone().clone())
+        .date()
 }
 
 async fn shown(app: &App, staff: &Staff, view: &InvoiceView, form: Form) -> Result<Payment, Problem> {
@@ -169,7 +176,15 @@ mod tests {
         assert_eq!(read("1234.50", "USD"), Ok(123_450));
         assert_eq!(read("500", "JPY"), Ok(500));
         assert_eq!(read("1.234", "KWD"), Ok(1_234));
-        for (text, code) in [("", "USD"), ("1,50", "USD"), ("0", "USD"), ("-1", "USD"), ("1.005", "USD"), ("0.5", "JPY"), ("1e3", "USD")] {
+        for (text, code) in [
+            ("", "USD"),
+            ("1,50", "USD"),
+            ("0", "USD"),
+            ("-1", "USD"),
+            ("1.005", "USD"),
+            ("0.5", "JPY"),
+            ("1e3", "USD"),
+        ] {
             assert!(read(text, code).is_err(), "{text} {code}");
         }
     }

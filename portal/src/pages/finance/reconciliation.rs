@@ -132,7 +132,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
             .gaps
             .iter()
             .map(|gap| {
-                let to = gap.to_seq.map_or_else(|| "unknown".to_owned(), |to| (to.saturating_sub(1)).to_string());
+                let to = gap
+                    .to_seq
+                    .map_or_else(|| "unknown".to_owned(), |to| (to.saturating_sub(1)).to_string());
                 (
                     gap.producer.clone(),
                     format!("{} to {to}", gap.from_seq),
@@ -144,7 +146,14 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
         unreadable: report
             .unreadable
             .iter()
-            .map(|one| (one.producer.clone(), one.seq, one.reason.clone(), show::moment(one.found_at, zone)))
+            .map(|one| {
+                (
+                    one.producer.clone(),
+                    one.seq,
+                    one.reason.clone(),
+                    show::moment(one.found_at, zone),
+                )
+            })
             .collect(),
         conflicts: report.conflicts,
         form,
@@ -155,7 +164,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
 async fn accounts(app: &App) -> Result<Vec<(String, String)>, Problem> {
     let (found, _) = app.store.find_accounts(None, (0, MOST_CHOICES)).await?;
     let all = (String::new(), "All customers".to_owned());
-    let own = found.into_iter().map(|account| (account.id.to_string(), account.fields.name));
+    let own = found
+        .into_iter()
+        .map(|account| (account.id.to_string(), account.fields.name));
     Ok(std::iter::once(all).chain(own).collect())
 }
 
@@ -191,7 +202,10 @@ fn hops(report: &Report, waiting: u64) -> Vec<Hop> {
 /// Class and words of a standing.
 fn words(standing: Standing) -> (&'static str, &'static str) {
     match standing {
-        Standing::Differs => ("bad", "Differs: an invoice of this period may be void without a reissue"),
+        Standing::Differs => (
+            "bad",
+            "Differs: an invoice of this period may be void without a reissue",
+        ),
         Standing::Late => ("busy", "Late usage, on the next invoice"),
         Standing::PartlyPriced => ("", "The plan prices some operations only"),
         Standing::Unpriced => ("", "The plan has no price for requests"),

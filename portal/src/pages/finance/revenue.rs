@@ -74,7 +74,11 @@ impl Earning {
 
     /// Adds what was earned.
     pub(super) fn take(&mut self, earned: &Earned) {
-        for (sum, minor) in self.minor.iter_mut().zip([earned.invoiced, earned.credited, earned.voided]) {
+        for (sum, minor) in self
+            .minor
+            .iter_mut()
+            .zip([earned.invoiced, earned.credited, earned.voided])
+        {
             *sum = sum.saturating_add(minor);
         }
     }
@@ -165,7 +169,9 @@ struct Wanted {
 }
 
 fn wanted(asked: &Asked, now: Timestamp) -> Wanted {
-    let first = Month::last(MONTHS, now).first().map_or_else(|| date(now), |month| month.first_day());
+    let first = Month::last(MONTHS, now)
+        .first()
+        .map_or_else(|| date(now), |month| month.first_day());
     let mut form = Form::new();
     let mut day = |name: &str, otherwise: Date| match asked.get(name).map(str::parse) {
         None => otherwise,
@@ -272,7 +278,14 @@ fn spans(wanted: &Wanted) -> Vec<Span> {
     months
         .take(MOST_MONTHS)
         .take_while(|month| month.start() < to)
-        .map(|month| (month.name(), month.short(), month.start().max(from), month.end().min(to)))
+        .map(|month| {
+            (
+                month.name(),
+                month.short(),
+                month.start().max(from),
+                month.end().min(to),
+            )
+        })
         .collect()
 }
 
@@ -304,7 +317,14 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
 pub(super) async fn csv(State(app): State<App>, staff: Staff, asked: Asked) -> Page {
     let wanted = wanted(&asked, staff.visitor.now());
     let parts = parts(&app, &wanted).await?;
-    let mut sheet = Sheet::new(&[wanted.by.word(), "currency", "invoiced", "credited", "voided", "revenue"]);
+    let mut sheet = Sheet::new(&[
+        wanted.by.word(),
+        "currency",
+        "invoiced",
+        "credited",
+        "voided",
+        "revenue",
+    ]);
     for part in &parts {
         for row in &part.rows {
             let [invoiced, credited, voided] = row.minor;

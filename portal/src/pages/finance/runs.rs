@@ -74,7 +74,10 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
     }
     let runs = app.store.billing_runs(&rows).await?;
     let full = runs.len() >= usize::try_from(SIZE).unwrap_or(usize::MAX);
-    let next = runs.last().filter(|_| full).map(|run| format!("/finance/runs?after={}", run.id));
+    let next = runs
+        .last()
+        .filter(|_| full)
+        .map(|run| format!("/finance/runs?after={}", run.id));
     let mut names = Names::default();
     let mut list = Vec::with_capacity(runs.len());
     for run in &runs {
@@ -89,7 +92,11 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
             what: what(run, account.as_deref()),
             state,
             class,
-            accounts: format!("{} of {}", show::number(run.done.into()), show::number(run.total.into())),
+            accounts: format!(
+                "{} of {}",
+                show::number(run.done.into()),
+                show::number(run.total.into())
+            ),
             made: made(run),
             failed: run.failed,
         });
@@ -117,7 +124,9 @@ struct New {
 }
 
 fn choices(all: &[(&str, &str)]) -> Vec<(String, String)> {
-    all.iter().map(|(value, text)| ((*value).to_owned(), (*text).to_owned())).collect()
+    all.iter()
+        .map(|(value, text)| ((*value).to_owned(), (*text).to_owned()))
+        .collect()
 }
 
 async fn form_page(app: &App, staff: &Staff, account: Option<AccountId>, form: Form) -> Result<New, Problem> {
@@ -177,7 +186,10 @@ pub(super) async fn start(State(app): State<App>, staff: Staff, posted: Posted) 
             kind,
             finalize: posted.get("issue") != "draft",
         };
-        Ok(format!("/finance/runs/{}", start_run(&app, &staff.caller, &wanted).await?))
+        Ok(format!(
+            "/finance/runs/{}",
+            start_run(&app, &staff.caller, &wanted).await?
+        ))
     });
     let done = once(&app, &staff.visitor, &posted, work).await;
     if let Some(response) = settled(done, &mut form)? {

@@ -68,7 +68,9 @@ pub(super) async fn row(app: &App, staff: &Staff, id: AccountId) -> Result<Optio
         Err(store::Error::State(reason)) => (Vec::new(), Some(reason)),
         Err(error) => return Err(error.into()),
     };
-    let lines = found.iter().flat_map(|one| one.lines.iter().map(move |line| (one.currency, line)));
+    let lines = found
+        .iter()
+        .flat_map(|one| one.lines.iter().map(move |line| (one.currency, line)));
     let sums: Vec<_> = found.iter().map(|one| (one.currency, one.amount)).collect();
     Ok(Some(Row {
         customer: bill.account.fields.name.clone(),

@@ -131,7 +131,12 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
         called: show::number(firsts.waits.len() as u64),
         median: firsts.median(),
         chart: chart(&days),
-        days: days.into_iter().rev().filter(|day| day.total() > 0).map(DayRow::from).collect(),
+        days: days
+            .into_iter()
+            .rev()
+            .filter(|day| day.total() > 0)
+            .map(DayRow::from)
+            .collect(),
         firsts: firsts.rows(),
         fruitless: terms(app.store.fruitless_searches(range.from, 50).await?, now),
         searched: terms(app.store.top_searches(range.from, 20).await?, now),
@@ -144,7 +149,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
 /// Apps that called in a range.
 pub(super) async fn active_apps(app: &App, from: Timestamp, to: Timestamp) -> Result<u64, Problem> {
     let rows = usage(app, (from, to), vec![Dimension::Consumer]).await?;
-    let active = rows.iter().filter(|row| row.requests > 0 && row.group.first().is_some_and(Option::is_some));
+    let active = rows
+        .iter()
+        .filter(|row| row.requests > 0 && row.group.first().is_some_and(Option::is_some));
     Ok(active.count() as u64)
 }
 
@@ -210,7 +217,10 @@ fn chart(days: &[Day]) -> Option<Html> {
     });
     let total: u64 = days.iter().filter_map(|day| day.counts.first()).sum();
     let chart = Chart {
-        summary: format!("{} sign-ups by UTC day; the table below has the numbers.", show::number(total)),
+        summary: format!(
+            "{} sign-ups by UTC day; the table below has the numbers.",
+            show::number(total)
+        ),
         unit: Unit::Count("sign-ups"),
         series: vec![Series {
             name: "sign-ups",
@@ -270,8 +280,13 @@ impl Firsts {
             ("Within a week", within(7 * 86_400_000)),
             ("At all, so far", self.waits.len() as u64),
         ];
-        let row = |(label, count): (&'static str, u64)| (label, show::number(count), show::percent(count, self.signed_up));
-        let mut rows = vec![("Organisations that signed up", show::number(self.signed_up), show::percent(self.signed_up, self.signed_up))];
+        let row =
+            |(label, count): (&'static str, u64)| (label, show::number(count), show::percent(count, self.signed_up));
+        let mut rows = vec![(
+            "Organisations that signed up",
+            show::number(self.signed_up),
+            show::percent(self.signed_up, self.signed_up),
+        )];
         rows.extend(steps.map(row));
         rows
     }

@@ -42,8 +42,14 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
     let approved: Option<u64> = asked.parsed("approved");
     let rejected: Option<u64> = asked.parsed("rejected");
     page.done = match (approved, rejected) {
-        (Some(count), _) => Some(format!("{} approved. The gateways serve them within a second.", show::count(count, "subscription", "subscriptions"))),
-        (_, Some(count)) => Some(format!("{} rejected.", show::count(count, "subscription", "subscriptions"))),
+        (Some(count), _) => Some(format!(
+            "{} approved. The gateways serve them within a second.",
+            show::count(count, "subscription", "subscriptions")
+        )),
+        (_, Some(count)) => Some(format!(
+            "{} rejected.",
+            show::count(count, "subscription", "subscriptions")
+        )),
         _ => None,
     };
     web::page(&page)
@@ -105,7 +111,10 @@ pub(super) async fn decide(State(app): State<App>, staff: Staff, posted: Posted)
         form.wrong("Tick at least one row.");
     }
     if rejects && posted.get("reason").is_empty() {
-        form.fault("reason", "Write why: the organisation reads it beside the subscription.");
+        form.fault(
+            "reason",
+            "Write why: the organisation reads it beside the subscription.",
+        );
     }
     if !form.is_fine() {
         return unprocessable(&page(&app, &staff, form).await?);
@@ -120,7 +129,10 @@ pub(super) async fn decide(State(app): State<App>, staff: Staff, posted: Posted)
         match result {
             Ok(_) => done += 1,
             Err(problem) if problem.status().is_client_error() => {
-                form.wrong(format!("One was left as it is: {}.", problem.detail_text().unwrap_or_else(|| problem.title())));
+                form.wrong(format!(
+                    "One was left as it is: {}.",
+                    problem.detail_text().unwrap_or_else(|| problem.title())
+                ));
             }
             Err(problem) => return Err(problem),
         }

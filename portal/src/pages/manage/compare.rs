@@ -97,7 +97,10 @@ mod tests {
             "/b": {"get": {"summary": "List b", "responses": {}}}
         }});
         let found = compare(old.clone(), new);
-        assert_eq!((found.added, found.removed, found.changed, found.breaking), (1, 1, 1, 2));
+        assert_eq!(
+            (found.added, found.removed, found.changed, found.breaking),
+            (1, 1, 1, 2)
+        );
         assert!(found.rows[0].breaking && found.rows[1].breaking && !found.rows[2].breaking);
         assert!(compare(old.clone(), old).rows.is_empty());
         assert!(compare(json!(1), json!({})).rows.is_empty());

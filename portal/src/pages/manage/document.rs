@@ -81,7 +81,10 @@ pub(super) async fn read(
     let base = place.api.base_path.clone().unwrap_or_default();
     let read = report::read(bytes.clone(), &base).await?;
     if read.root.is_none() {
-        form.fault("document", "This document cannot be published: the report says what to mend.");
+        form.fault(
+            "document",
+            "This document cannot be published: the report says what to mend.",
+        );
         return unprocessable(&new(&app, &staff, &place, (form, Some(read.report))).await?);
     }
     let upload = Upload {
@@ -131,7 +134,11 @@ async fn found(app: &App, (product, api, draft): (String, String, String)) -> Re
         (Some(old), Some(new)) => compared(old, new).await?,
         _ => Comparison::default(),
     };
-    let version = read.description.document_version.clone().filter(|text| !text.is_empty());
+    let version = read
+        .description
+        .document_version
+        .clone()
+        .filter(|text| !text.is_empty());
     let wanted = root.map(|root| Api {
         version: version.unwrap_or_else(|| place.api.version.clone()),
         openapi: Some(root),

@@ -108,7 +108,9 @@ pub(super) async fn effect(app: &App, plan: PlanId, wanted: &Plan) -> Result<Eff
         sum.2 = sum.2.saturating_add(after);
         effect.rows.push(row);
     }
-    effect.rows.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.account.cmp(&b.account)));
+    effect
+        .rows
+        .sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.account.cmp(&b.account)));
     effect.rows.truncate(SHOWN);
     effect.sums = sums.into_values().map(Sum::of).collect();
     Ok(effect)
@@ -163,7 +165,11 @@ impl Look<'_> {
         let old = Terms::of(held, wanted_in).map_err(unpriced)?;
         let new = Terms::of(self.wanted, wanted_in).map_err(unpriced)?;
         // A free version has no currency of its own.
-        let currency = if held.price.is_none() { new.currency } else { old.currency };
+        let currency = if held.price.is_none() {
+            new.currency
+        } else {
+            old.currency
+        };
         if self.wanted.price.is_some() && new.currency != currency {
             return Ok(None);
         }
@@ -196,7 +202,9 @@ impl Look<'_> {
             return Ok(*known);
         }
         let found = self.app.store.account(Scope::All, account).await?;
-        let currency = found.and_then(|account| account.fields.currency.parse().ok()).unwrap_or_default();
+        let currency = found
+            .and_then(|account| account.fields.currency.parse().ok())
+            .unwrap_or_default();
         self.currencies.insert(account, currency);
         Ok(currency)
     }

@@ -69,7 +69,12 @@ struct Edit {
 }
 
 fn rendered(body: &str, path: &str) -> Html {
-    Html(reference::prose::guide(body, &format!("/docs/{path}")).html.as_str().to_owned())
+    Html(
+        reference::prose::guide(body, &format!("/docs/{path}"))
+            .html
+            .as_str()
+            .to_owned(),
+    )
 }
 
 async fn page(app: &App, staff: &Staff, form: Form, guide: Option<&Guide>) -> Result<Edit, Problem> {
@@ -115,7 +120,10 @@ fn typed(posted: &Posted, form: &mut Form, published: bool) -> GuideFields {
     }
     let body = posted.raw("body").to_owned();
     if body.len() > LONGEST {
-        form.fault("body", format!("It is too long: {} of at most {} characters.", body.len(), LONGEST));
+        form.fault(
+            "body",
+            format!("It is too long: {} of at most {} characters.", body.len(), LONGEST),
+        );
     }
     let position = posted.get("position").parse().unwrap_or_else(|_| {
         form.fault("position", "Write a whole number; the lowest stands first.");
@@ -165,12 +173,7 @@ fn stored(guide: &Guide) -> Form {
 }
 
 /// `GET /manage/guides/edit/{path}`
-pub(super) async fn edit(
-    State(app): State<App>,
-    staff: Staff,
-    Path(path): Path<String>,
-    asked: Asked,
-) -> web::Page {
+pub(super) async fn edit(State(app): State<App>, staff: Staff, Path(path): Path<String>, asked: Asked) -> web::Page {
     let guide = found(&app, &path).await?;
     let mut page = page(&app, &staff, stored(&guide), Some(&guide)).await?;
     page.saved = asked.get("saved").is_some();

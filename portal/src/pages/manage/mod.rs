@@ -90,7 +90,10 @@ async fn waiting(app: &App) -> Result<u64, Problem> {
         status: Some(SubscriptionStatus::PendingApproval),
         ..SubscriptionFilter::default()
     };
-    let some = app.store.subscriptions(Scope::All, &filter, &Page::first(Page::MAX)).await?;
+    let some = app
+        .store
+        .subscriptions(Scope::All, &filter, &Page::first(Page::MAX))
+        .await?;
     Ok(some.len() as u64)
 }
 
@@ -124,6 +127,10 @@ fn may_change(staff: &Staff) -> bool {
 fn author(staff: &Staff) -> String {
     staff.visitor.person().map_or_else(String::new, |person| {
         let name = person.user.name.trim();
-        if name.is_empty() { person.user.email.clone() } else { name.to_owned() }
+        if name.is_empty() {
+            person.user.email.clone()
+        } else {
+            name.to_owned()
+        }
     })
 }

@@ -140,5 +140,8 @@ pub(super) async fn subscribers(app: &App, staff: &Staff) -> Result<BTreeMap<Str
     let mut tx = staff.caller.change(app).await?;
     let found = tx.plan_subscribers().await?;
     tx.rollback().await?;
-    Ok(found.into_iter().map(|(plan, count)| (plan.to_string(), count)).collect())
+    Ok(found
+        .into_iter()
+        .map(|(plan, count)| (plan.to_string(), count))
+        .collect())
 }

@@ -83,7 +83,12 @@ async fn plan_drafts(app: &App, offers: &[Offer]) -> Result<Vec<DraftRow>, Probl
         let offer = offers.iter().find(|offer| offer.product.name == product)?;
         Some(DraftRow {
             title: format!("{plan} of {}", offer.title()),
-            what: if offer.plan(plan).is_some() { "Next version" } else { "New plan" }.to_owned(),
+            what: if offer.plan(plan).is_some() {
+                "Next version"
+            } else {
+                "New plan"
+            }
+            .to_owned(),
             href: format!("/manage/products/{product}/plans/{plan}/edit"),
             author: draft.author,
             changed: show::ago(draft.updated_at, now),

@@ -112,7 +112,11 @@ impl Cells<'_> {
     }
 
     fn meters(&self, held: &str) -> Choices {
-        let pairs: Vec<(&str, &str)> = self.meters.iter().map(|meter| (meter.as_str(), meter.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = self
+            .meters
+            .iter()
+            .map(|meter| (meter.as_str(), meter.as_str()))
+            .collect();
         choices(&pairs, held)
     }
 
@@ -129,13 +133,28 @@ impl Cells<'_> {
         let mut cell = |class: &str, inner: String| out.push_str(&format!("<td{class}>{inner}</td>"));
         cell("", self.choice(&name("what"), &label("what"), &what));
         cell(" class=\"num\"", self.input(&name("max"), &label("at most"), "num"));
-        cell("", self.choice(&name("per"), &label("per"), &choices(&PER, &held("per"))));
+        cell(
+            "",
+            self.choice(&name("per"), &label("per"), &choices(&PER, &held("per"))),
+        );
         cell("", self.input(&name("operations"), &label("operations"), ""));
         cell(" class=\"num\"", self.input(&name("burst"), &label("burst"), "num"));
-        cell("", self.choice(&name("above"), &label("when reached"), &choices(&ABOVE, &held("above"))));
-        cell(" class=\"num\"", self.input(&name("allow"), &label("how much more"), "num"));
-        cell(" class=\"num\"", self.input(&name("price"), &label("price of one more"), "num"));
-        cell("", format!("{}{}", remove(&at, &label("remove")), self.hidden(&name("keep"))));
+        cell(
+            "",
+            self.choice(&name("above"), &label("when reached"), &choices(&ABOVE, &held("above"))),
+        );
+        cell(
+            " class=\"num\"",
+            self.input(&name("allow"), &label("how much more"), "num"),
+        );
+        cell(
+            " class=\"num\"",
+            self.input(&name("price"), &label("price of one more"), "num"),
+        );
+        cell(
+            "",
+            format!("{}{}", remove(&at, &label("remove")), self.hidden(&name("keep"))),
+        );
         Html(out)
     }
 
@@ -148,7 +167,13 @@ impl Cells<'_> {
         let mut out = self.hidden(&name("keep"));
         let [currency, amount, every_name, term, period] = ["currency", "amount", "every", "term", "period"].map(name);
         out.push_str("<div class=\"fields\">");
-        out.push_str(&self.form.text(&currency, "Currency").hint("ISO 4217, such as EUR").to_string());
+        out.push_str(
+            &self
+                .form
+                .text(&currency, "Currency")
+                .hint("ISO 4217, such as EUR")
+                .to_string(),
+        );
         let base = self.form.text(&amount, "Base price").numeric().optional();
         out.push_str(&base.hint("Empty: nothing recurs").to_string());
         out.push_str(&self.form.select(&every_name, "Every", &every).to_string());

@@ -171,7 +171,9 @@ async fn editor(app: &App, staff: &Staff, work: &Work, rows: Rows) -> Result<Edi
     let title = if is_new {
         "New plan".to_owned()
     } else {
-        work.current().map_or(work.name.as_str(), super::products::plan_title).to_owned()
+        work.current()
+            .map_or(work.name.as_str(), super::products::plan_title)
+            .to_owned()
     };
     Ok(Editor {
         shell: shell(app, staff).await?,
@@ -224,7 +226,12 @@ async fn operations(app: &App, offer: &Offer) -> Result<Vec<String>, Problem> {
         let Ok(root) = serde_json::from_slice(&bytes) else {
             continue;
         };
-        keys.extend(description::openapi::read(&root).operations.into_iter().map(|one| one.key));
+        keys.extend(
+            description::openapi::read(&root)
+                .operations
+                .into_iter()
+                .map(|one| one.key),
+        );
     }
     keys.sort_unstable();
     keys.dedup();
@@ -265,7 +272,9 @@ pub(super) async fn create(
     } else {
         Some(Work::open(&app, &product, &name).await?)
     };
-    let taken = wanted.as_ref().is_some_and(|other| other.live.is_some() || other.draft.is_some());
+    let taken = wanted
+        .as_ref()
+        .is_some_and(|other| other.live.is_some() || other.draft.is_some());
     let reserved = name == "new";
     if let Some(other) = wanted.filter(|_| !taken && !reserved) {
         work.offer = other.offer;
@@ -299,7 +308,9 @@ pub(super) async fn change(State(app): State<App>, staff: Staff, path: PlanPath,
 
 async fn discard(app: &App, work: &Work, posted: &Posted) -> web::Page {
     if posted.get("opened") != work.opened() {
-        return Err(Problem::conflict("the draft has been changed since you opened it, so it was not thrown away"));
+        return Err(Problem::conflict(
+            "the draft has been changed since you opened it, so it was not thrown away",
+        ));
     }
     let product = &work.offer.product.name;
     app.store.delete_draft(&draft_id(product, &work.name)).await?;

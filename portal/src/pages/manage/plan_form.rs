@@ -17,13 +17,21 @@ pub(super) fn plan(rows: &Rows) -> Result<Plan, Faults> {
     plan.insert("name".to_owned(), json!(rows.name));
     optional(&mut plan, "title", &rows.title);
     optional(&mut plan, "description", &rows.description);
-    let approval = if rows.approval == "manual" { "manual" } else { "automatic" };
+    let approval = if rows.approval == "manual" {
+        "manual"
+    } else {
+        "automatic"
+    };
     plan.insert("approval".to_owned(), json!(approval));
     let limits = rows.limits.iter().enumerate();
-    let limits: Vec<Json> = limits.map(|(at, row)| reader.limit(&format!("limit-{at}"), row)).collect();
+    let limits: Vec<Json> = limits
+        .map(|(at, row)| reader.limit(&format!("limit-{at}"), row))
+        .collect();
     plan.insert("limits".to_owned(), Json::Array(limits));
     let prices = rows.prices.iter().enumerate();
-    let mut prices: Vec<Json> = prices.map(|(at, row)| reader.price(&format!("price-{at}"), row)).collect();
+    let mut prices: Vec<Json> = prices
+        .map(|(at, row)| reader.price(&format!("price-{at}"), row))
+        .collect();
     if !prices.is_empty() {
         plan.insert("price".to_owned(), prices.remove(0));
         plan.insert("prices".to_owned(), Json::Array(prices));
@@ -80,7 +88,11 @@ impl Reader {
     fn limit(&mut self, at: &str, row: &LimitRow) -> Json {
         let mut limit = kept(&row.keep);
         let max = self.whole(format!("{at}-max"), &row.max);
-        let operations = row.operations.split([',', '\n']).map(str::trim).filter(|key| !key.is_empty());
+        let operations = row
+            .operations
+            .split([',', '\n'])
+            .map(str::trim)
+            .filter(|key| !key.is_empty());
         let operations: Vec<&str> = operations.collect();
         if !operations.is_empty() {
             limit.insert("operations".to_owned(), json!(operations));
@@ -117,7 +129,8 @@ impl Reader {
         } else {
             limit.retain(|field, _| !["alerts", "mode", "when_unavailable", "max"].contains(&field.as_str()));
             if row.above == "some" || row.above == "all" {
-                let text = "A rate is always refused when it is reached; only a limit per usage period can be exceeded.";
+                let text =
+                    "A rate is always refused when it is reached; only a limit per usage period can be exceeded.";
                 self.wrong(format!("{at}-above"), text);
             }
         }
@@ -130,7 +143,10 @@ impl Reader {
             "some" => {
                 let number = row.allow.trim_end_matches('%').trim();
                 if number.parse::<domain::quantity::Quantity>().is_err() {
-                    self.wrong(format!("{at}-allow"), "Write how many percent more are served, such as 15%.");
+                    self.wrong(
+                        format!("{at}-allow"),
+                        "Write how many percent more are served, such as 15%.",
+                    );
                     return;
                 }
                 format!("{number}%")
@@ -153,7 +169,10 @@ impl Reader {
         let mut price = kept(&row.keep);
         let currency = row.currency.to_uppercase();
         if currency.parse::<domain::money::Currency>().is_err() {
-            self.wrong(format!("{at}-currency"), "Write a currency code of ISO 4217 such as EUR.");
+            self.wrong(
+                format!("{at}-currency"),
+                "Write a currency code of ISO 4217 such as EUR.",
+            );
         }
         price.insert("currency".to_owned(), json!(currency));
         if !row.period.is_empty() {
@@ -165,14 +184,19 @@ impl Reader {
         if let Some(amount) = self.decimal(format!("{at}-amount"), &row.amount) {
             let every = if row.every.is_empty() { "month" } else { &row.every };
             if every.parse::<domain::period::Every>().is_err() {
-                self.wrong(format!("{at}-every"), "Write month, year, or a number of them such as 3 months.");
+                self.wrong(
+                    format!("{at}-every"),
+                    "Write month, year, or a number of them such as 3 months.",
+                );
             }
             let term = if row.term == "arrears" { "arrears" } else { "advance" };
             let recurring = json!({ "amount": amount, "every": every, "in": term });
             price.insert("recurring".to_owned(), recurring);
         }
         let usage = row.usage.iter().enumerate();
-        let usage: Vec<Json> = usage.map(|(index, row)| self.usage(&format!("{at}-usage-{index}"), row)).collect();
+        let usage: Vec<Json> = usage
+            .map(|(index, row)| self.usage(&format!("{at}-usage-{index}"), row))
+            .collect();
         price.insert("usage".to_owned(), Json::Array(usage));
         Json::Object(price)
     }
@@ -231,8 +255,13 @@ impl Reader {
 fn without_commas(text: &str) -> Option<String> {
     let groups: Vec<&str> = text.split(',').collect();
     let (first, others) = groups.split_first()?;
-    let fits = others.is_empty() || (!first.is_empty() && first.len() <= 3 && others.iter().all(|group| group.len() == 3));
-    (fits && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_digit()))).then(|| groups.concat())
+    let fits =
+        others.is_empty() || (!first.is_empty() && first.len() <= 3 && others.iter().all(|group| group.len() == 3));
+    (fits
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|byte| byte.is_ascii_digit())))
+    .then(|| groups.concat())
 }
 
 #[cfg(test)]
@@ -275,12 +304,24 @@ mod tests {
         rows.limits[2].above = "all".to_owned();
         let faults = plan(&rows).unwrap_err();
         let names: Vec<&str> = faults.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["limit-0-max", "limit-2-above", "price-0-amount", "price-0-usage-0-tier-1-unit"]);
+        assert_eq!(
+            names,
+            [
+                "limit-0-max",
+                "limit-2-above",
+                "price-0-amount",
+                "price-0-usage-0-tier-1-unit"
+            ]
+        );
     }
 
     #[test]
     fn thousands_may_have_commas_and_nothing_else() {
-        for (text, digits) in [("1,000", Some("1000")), ("1000000", Some("1000000")), ("10,000,000", Some("10000000"))] {
+        for (text, digits) in [
+            ("1,000", Some("1000")),
+            ("1000000", Some("1000000")),
+            ("10,000,000", Some("10000000")),
+        ] {
             assert_eq!(without_commas(text).as_deref(), digits, "{text}");
         }
         for text in ["1,0", ",000", "1.000", "-1", "1 000", "1000,000"] {
@@ -293,7 +334,10 @@ mod tests {
         let mut rows = Rows::of(&stored());
         rows.press(Some("price-0-usage-0-tier"), None);
         let tiers = &rows.prices[0].usage[0].tiers;
-        assert_eq!((tiers.len(), tiers[1].unit.as_str(), tiers[2].unit.as_str()), (3, "", "0.0003"));
+        assert_eq!(
+            (tiers.len(), tiers[1].unit.as_str(), tiers[2].unit.as_str()),
+            (3, "", "0.0003")
+        );
         rows.press(None, Some("price-0-usage-0-tier-1"));
         rows.press(None, Some("price-9-usage-0"));
         rows.press(Some("nonsense"), Some("limit-x"));

@@ -14,10 +14,9 @@ pub(super) fn field(pointer: &str) -> String {
         ["limits", at, "per", ..] => format!("limit-{at}-per"),
         ["limits", at, ..] => format!("limit-{at}-what"),
         ["price", rest @ ..] => price("price-0", rest),
-        ["prices", at, rest @ ..] => at.parse::<usize>().map_or_else(
-            |_| String::new(),
-            |at| price(&format!("price-{}", at + 1), rest),
-        ),
+        ["prices", at, rest @ ..] => at
+            .parse::<usize>()
+            .map_or_else(|_| String::new(), |at| price(&format!("price-{}", at + 1), rest)),
         _ => String::new(),
     }
 }
@@ -28,12 +27,24 @@ fn price(at: &str, rest: &[&str]) -> String {
         ["recurring", "in", ..] => format!("{at}-term"),
         ["recurring", ..] => format!("{at}-amount"),
         ["usage_period", ..] => format!("{at}-period"),
-        ["usage", usage, "tiers", tier, field @ ("up_to" | "unit" | "flat" | "amount"), ..] => {
+        [
+            "usage",
+            usage,
+            "tiers",
+            tier,
+            field @ ("up_to" | "unit" | "flat" | "amount"),
+            ..,
+        ] => {
             format!("{at}-usage-{usage}-tier-{tier}-{field}")
         }
         ["usage", usage, "tiers", tier, ..] => format!("{at}-usage-{usage}-tier-{tier}-up_to"),
         ["usage", usage, "tiers"] => format!("{at}-usage-{usage}-model"),
-        ["usage", usage, field @ ("model" | "included" | "unit" | "size" | "amount"), ..] => {
+        [
+            "usage",
+            usage,
+            field @ ("model" | "included" | "unit" | "size" | "amount"),
+            ..,
+        ] => {
             format!("{at}-usage-{usage}-{field}")
         }
         ["usage", usage, ..] => format!("{at}-usage-{usage}-meter"),

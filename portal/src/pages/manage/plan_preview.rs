@@ -40,14 +40,22 @@ pub(super) struct CostRow {
 
 /// The previews of a plan, one for each of its currencies, beside the version in force.
 pub(super) fn previews(plan: &Plan, old: Option<&Plan>) -> Vec<Preview> {
-    let mut currencies: Vec<Currency> = plan.price.iter().chain(&plan.prices).map(|price| price.currency).collect();
+    let mut currencies: Vec<Currency> = plan
+        .price
+        .iter()
+        .chain(&plan.prices)
+        .map(|price| price.currency)
+        .collect();
     if currencies.is_empty() {
         currencies.extend(old.and_then(|old| old.price.as_ref()).map(|price| price.currency));
     }
     if currencies.is_empty() {
         currencies.push(Currency::default());
     }
-    currencies.into_iter().filter_map(|currency| preview(plan, old, currency)).collect()
+    currencies
+        .into_iter()
+        .filter_map(|currency| preview(plan, old, currency))
+        .collect()
 }
 
 fn preview(plan: &Plan, old: Option<&Plan>, currency: Currency) -> Option<Preview> {
@@ -96,7 +104,12 @@ fn one(meter: String, new: &Side<'_>, old: Option<&Side<'_>>) -> MeterPreview {
     MeterPreview {
         rows: rows.collect(),
         chart: chart(&meter, new, old),
-        ceiling: ceiling.map(|most| format!("Above {} a usage period, {meter} are refused and cost nothing.", show::number(most))),
+        ceiling: ceiling.map(|most| {
+            format!(
+                "Above {} a usage period, {meter} are refused and cost nothing.",
+                show::number(most)
+            )
+        }),
         meter,
     }
 }
@@ -108,9 +121,10 @@ fn row(
     currency: Currency,
 ) -> CostRow {
     let words = |amount: &Result<i64, OutOfRange>| {
-        amount
-            .as_ref()
-            .map_or_else(|_| "more than an invoice holds".to_owned(), |amount| show::minor(*amount, currency))
+        amount.as_ref().map_or_else(
+            |_| "more than an invoice holds".to_owned(),
+            |amount| show::minor(*amount, currency),
+        )
     };
     let (change, class) = match (&before, &after) {
         (Some(Ok(before)), Ok(after)) => difference(after.saturating_sub(*before), currency),
@@ -198,7 +212,15 @@ mod tests {
         let rows: Vec<_> = previews[0].meters[0]
             .rows
             .iter()
-            .map(|row| (row.quantity.as_str(), row.old.as_str(), row.new.as_str(), row.change.as_str(), row.class))
+            .map(|row| {
+                (
+                    row.quantity.as_str(),
+                    row.old.as_str(),
+                    row.new.as_str(),
+                    row.change.as_str(),
+                    row.class,
+                )
+            })
             .collect();
         assert_eq!(rows[0], ("1,000", "€49.00", "€59.00", "+€10.00", "loss"));
         assert_eq!(rows[2], ("100,000", "€89.00", "€59.00", "−€30.00", "gain"));
@@ -208,12 +230,16 @@ mod tests {
 
     #[test]
     fn what_a_quota_refuses_costs_nothing_and_currencies_are_not_mixed() {
-        let mut new = plan(&json!({"currency": "EUR", "usage": [{"meter": "requests", "model": "unit", "unit": "0.01"}]}));
+        let mut new =
+            plan(&json!({"currency": "EUR", "usage": [{"meter": "requests", "model": "unit", "unit": "0.01"}]}));
         new.limits = serde_json::from_value(json!([{"requests": 5000, "per": "period"}])).unwrap();
         let old = plan(&json!({"currency": "USD", "recurring": {"amount": "5"}}));
         let found = previews(&new, Some(&old));
         let requests = &found[0].meters[0];
-        assert_eq!((requests.rows[0].new.as_str(), requests.rows[4].new.as_str()), ("€10.00", "€50.00"));
+        assert_eq!(
+            (requests.rows[0].new.as_str(), requests.rows[4].new.as_str()),
+            ("€10.00", "€50.00")
+        );
         assert_eq!(requests.rows[0].old, show::NOTHING);
         assert!(requests.ceiling.as_ref().unwrap().contains("5,000"));
     }

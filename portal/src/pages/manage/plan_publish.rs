@@ -81,7 +81,9 @@ pub(super) async fn publish(State(app): State<App>, staff: Staff, path: PlanPath
     let work = Work::find(&app, &path).await?;
     let mut form = Form::typed(&posted);
     let Some((_, draft)) = &work.draft else {
-        return Err(Problem::conflict("there is no draft of this plan any more: it was published or thrown away"));
+        return Err(Problem::conflict(
+            "there is no draft of this plan any more: it was published or thrown away",
+        ));
     };
     if posted.get("opened") != work.opened() {
         form.wrong("The plan or its draft has been changed since you opened this page. What you see now is how it stands: look at it again before you publish.");

@@ -98,7 +98,16 @@ fn rest(part: &impl Serialize, shown: &[&str]) -> String {
 impl LimitRow {
     fn of(entry: &LimitEntry) -> Self {
         let (above, allow, price) = above(entry.overage.as_ref());
-        let mut shown = vec!["requests", "meter", "max", "per", "concurrency", "operations", "burst", "overage"];
+        let mut shown = vec![
+            "requests",
+            "meter",
+            "max",
+            "per",
+            "concurrency",
+            "operations",
+            "burst",
+            "overage",
+        ];
         if entry.burst.is_some() {
             shown.push("algorithm");
         }
@@ -185,9 +194,16 @@ impl PriceRow {
             ("period", &self.period),
             ("keep", &self.keep),
         ];
-        let mut fields: Vec<_> = own.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        let mut fields: Vec<_> = own
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), value))
+            .collect();
         for (index, row) in self.usage.iter().enumerate() {
-            fields.extend(row.fields().into_iter().map(|(field, value)| (format!("usage-{index}-{field}"), value)));
+            fields.extend(
+                row.fields()
+                    .into_iter()
+                    .map(|(field, value)| (format!("usage-{index}-{field}"), value)),
+            );
         }
         fields
     }
@@ -218,7 +234,10 @@ impl UsageRow {
             ("amount", &self.amount),
             ("keep", &self.keep),
         ];
-        let mut fields: Vec<_> = own.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        let mut fields: Vec<_> = own
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), value))
+            .collect();
         for (index, tier) in self.tiers.iter().enumerate() {
             let tiers = [
                 ("up_to", &tier.up_to),
@@ -442,7 +461,9 @@ fn posted_usage(posted: &Posted, at: &str) -> UsageRow {
         unit: get("unit"),
         size: get("size"),
         amount: get("amount"),
-        tiers: counted(posted, &format!("{at}-tier"), "up_to", MOST_TIERS).map(tier).collect(),
+        tiers: counted(posted, &format!("{at}-tier"), "up_to", MOST_TIERS)
+            .map(tier)
+            .collect(),
         keep: get("keep"),
     }
 }

@@ -29,9 +29,10 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
         .limits
         .iter()
         .map(|entry| {
-            entry
-                .understand()
-                .map_or_else(|fault| format!("Limit that cannot be read: {fault}"), |limit| limit_line(&limit))
+            entry.understand().map_or_else(
+                |fault| format!("Limit that cannot be read: {fault}"),
+                |limit| limit_line(&limit),
+            )
         })
         .collect();
     if lines.is_empty() {
@@ -50,10 +51,7 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
 fn limit_line(limit: &Limit) -> String {
     let text = match &limit.rule {
         Rule::Rate {
-            requests,
-            per,
-            burst,
-            ..
+            requests, per, burst, ..
         } => {
             let burst = if burst == requests {
                 String::new()
@@ -188,7 +186,9 @@ pub(super) fn difference(old: &[String], new: &[String]) -> Vec<Difference> {
                 push("same", left);
                 (row, column) = (row + 1, column + 1);
             }
-            (Some(left), right) if right.is_none() || at(&longest, row + 1, column) >= at(&longest, row, column + 1) => {
+            (Some(left), right)
+                if right.is_none() || at(&longest, row + 1, column) >= at(&longest, row, column + 1) =>
+            {
                 push("gone", left);
                 row += 1;
             }
@@ -243,7 +243,10 @@ mod tests {
         let text = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
         let found = difference(&text(&["a", "b", "c"]), &text(&["a", "x", "c", "d"]));
         let found: Vec<_> = found.iter().map(|one| (one.what, one.text.as_str())).collect();
-        assert_eq!(found, [("same", "a"), ("gone", "b"), ("new", "x"), ("same", "c"), ("new", "d")]);
+        assert_eq!(
+            found,
+            [("same", "a"), ("gone", "b"), ("new", "x"), ("same", "c"), ("new", "d")]
+        );
         assert!(difference(&[], &[]).is_empty());
     }
 }

@@ -77,7 +77,11 @@ fn targets_text(api: &Api) -> String {
 }
 
 async fn edit(app: &App, staff: &Staff, offer: &Offer, form: Form) -> Result<Edit, Problem> {
-    let apis = offer.product.apis.iter().map(|api| (targets_field(api), format!("Upstream of {api}")));
+    let apis = offer
+        .product
+        .apis
+        .iter()
+        .map(|api| (targets_field(api), format!("Upstream of {api}")));
     Ok(Edit {
         shell: shell(app, staff).await?,
         form,
@@ -91,12 +95,7 @@ async fn edit(app: &App, staff: &Staff, offer: &Offer, form: Form) -> Result<Edi
 }
 
 /// `POST /manage/products/{product}/edit`
-pub(super) async fn save(
-    State(app): State<App>,
-    staff: Staff,
-    Path(name): Path<String>,
-    posted: Posted,
-) -> web::Page {
+pub(super) async fn save(State(app): State<App>, staff: Staff, Path(name): Path<String>, posted: Posted) -> web::Page {
     let offer = Offer::named(&app, &name).await?;
     let mut form = Form::typed(&posted);
     if posted.get("opened") != offer.object.updated_revision.to_string() {
@@ -136,7 +135,11 @@ fn wanted(offer: &Offer, posted: &Posted, form: &mut Form) -> Product {
         form.fault("priority", "Write a whole number such as 100; the lowest wins.");
         offer.product.priority
     });
-    let audience = posted.get("audience").lines().map(str::trim).filter(|line| !line.is_empty());
+    let audience = posted
+        .get("audience")
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
     Product {
         title: posted.given("title").map(str::to_owned),
         description: posted.given("description").map(str::to_owned),
@@ -157,7 +160,10 @@ async fn wanted_apis(app: &App, product: &Product, posted: &Posted, form: &mut F
         }
         let api = offer::api(app, name).await?;
         let Some(targets) = targets(posted.get(&field)) else {
-            form.fault(&field, "Write one address a line; a number after it is its share of the traffic.");
+            form.fault(
+                &field,
+                "Write one address a line; a number after it is its share of the traffic.",
+            );
             continue;
         };
         if targets != api.upstream.targets {
@@ -227,7 +233,11 @@ const SHOWN: usize = 50;
 /// The live subscriptions to plans, by the names of people.
 pub(super) async fn live(app: &App, offer: &Offer, only: Option<&str>) -> Result<Vec<Live>, Problem> {
     let mut live = Vec::new();
-    for (object, plan) in offer.plans.iter().filter(|(_, plan)| only.is_none_or(|only| plan.name == only)) {
+    for (object, plan) in offer
+        .plans
+        .iter()
+        .filter(|(_, plan)| only.is_none_or(|only| plan.name == only))
+    {
         for (_, app_name, account) in app.store.subscriber_names(crate::subscribing::id(object)?).await? {
             live.push(Live {
                 account,

@@ -162,7 +162,10 @@ async fn try_it(
         form.fault("name", "This name is an address of its own here. Choose another one.");
     }
     if upload.upstream.is_empty() {
-        form.fault("upstream", "Write where the gateway sends requests, such as http://127.0.0.1:9001.");
+        form.fault(
+            "upstream",
+            "Write where the gateway sends requests, such as http://127.0.0.1:9001.",
+        );
     }
     if !form.is_fine() {
         return Ok(());
@@ -235,12 +238,7 @@ fn take(form: &mut Form, problem: &Problem) {
 }
 
 /// `POST /manage/products/new/{draft}`
-pub(super) async fn save(
-    State(app): State<App>,
-    staff: Staff,
-    Path(draft): Path<String>,
-    posted: Posted,
-) -> web::Page {
+pub(super) async fn save(State(app): State<App>, staff: Staff, Path(draft): Path<String>, posted: Posted) -> web::Page {
     let (before, bytes) = kept(&app, &draft).await?;
     if posted.get("do") == "discard" {
         app.store.delete_draft(&draft).await?;

@@ -107,12 +107,7 @@ pub(super) struct PlanRow {
 }
 
 /// `GET /manage/products/{product}`
-pub(super) async fn show(
-    State(app): State<App>,
-    staff: Staff,
-    Path(name): Path<String>,
-    asked: Asked,
-) -> web::Page {
+pub(super) async fn show(State(app): State<App>, staff: Staff, Path(name): Path<String>, asked: Asked) -> web::Page {
     let offer = Offer::named(&app, &name).await?;
     let live = subscribers(&app, &staff).await?;
     let mut apis = Vec::new();

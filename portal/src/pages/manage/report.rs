@@ -53,7 +53,11 @@ impl Upload {
 
     /// What becomes of it.
     pub(super) const fn what(&self) -> &'static str {
-        if self.api.is_empty() { "New product" } else { "New document" }
+        if self.api.is_empty() {
+            "New product"
+        } else {
+            "New document"
+        }
     }
 
     /// Where it is looked at.
@@ -135,7 +139,11 @@ fn read_now(bytes: &[u8], base: &str) -> Read {
     let root = loaded.document.map(description::located::Document::into_value);
     let count = description.operations.len();
     let mut usable = root.as_ref().is_some_and(Json::is_object);
-    if let Some(fault) = root.as_ref().filter(|root| root.is_object()).and_then(openapi::unreadable) {
+    if let Some(fault) = root
+        .as_ref()
+        .filter(|root| root.is_object())
+        .and_then(openapi::unreadable)
+    {
         usable = false;
         if !description.faults.iter().any(|known| known.reason == fault.reason) {
             description.faults.insert(0, fault);
@@ -143,12 +151,16 @@ fn read_now(bytes: &[u8], base: &str) -> Read {
     }
     if root.as_ref().is_some_and(|root| !root.is_object()) {
         let text = "an OpenAPI document is an object that begins with `openapi` or `swagger`";
-        description.faults.insert(0, Fault::error("", "the text is not an OpenAPI document", text));
+        description
+            .faults
+            .insert(0, Fault::error("", "the text is not an OpenAPI document", text));
     }
     if count > MOST_OPERATIONS {
         usable = false;
         let reason = format!("the document has {count} operations, more than {MOST_OPERATIONS}");
-        description.faults.insert(0, Fault::error("/paths", reason, "split it into several APIs"));
+        description
+            .faults
+            .insert(0, Fault::error("/paths", reason, "split it into several APIs"));
     }
     Read {
         report: report(&description, root.as_ref(), usable, base),
@@ -165,7 +177,10 @@ fn report(description: &Description, root: Option<&Json>, usable: bool, base: &s
         .count();
     let mut faults: Vec<&Fault> = description.faults.iter().collect();
     faults.sort_by_key(|fault| std::cmp::Reverse(fault.severity));
-    let routes = description.operations.iter().filter(|one| one.shares_route_of.is_none());
+    let routes = description
+        .operations
+        .iter()
+        .filter(|one| one.shares_route_of.is_none());
     let routes: Vec<_> = routes.collect();
     Report {
         usable,
@@ -235,7 +250,12 @@ pub(super) async fn keep(app: &App, upload: &Upload, bytes: Vec<u8>, author: &st
 /// An upload that was kept, and its bytes.
 pub(super) async fn kept(app: &App, id: &str) -> Result<(Upload, Vec<u8>), Problem> {
     let missing = || Problem::missing("upload: it was finished, or it is older than a week");
-    let draft = app.store.draft(id).await?.filter(|draft| draft.kind == KIND).ok_or_else(missing)?;
+    let draft = app
+        .store
+        .draft(id)
+        .await?
+        .filter(|draft| draft.kind == KIND)
+        .ok_or_else(missing)?;
     let bytes = app.store.draft_body(id).await?.ok_or_else(missing)?;
     Ok((Upload::of(&draft.fields), bytes))
 }
@@ -246,14 +266,25 @@ mod tests {
 
     #[test]
     fn any_bytes_make_a_report_with_places() {
-        for bytes in ["", "\u{0}\u{1}", "[1, 2]", "openapi: [", "{\"openapi\": \"9.9\"}", "just text", "{\"swagger\": 2}"] {
+        for bytes in [
+            "",
+            "\u{0}\u{1}",
+            "[1, 2]",
+            "openapi: [",
+            "{\"openapi\": \"9.9\"}",
+            "just text",
+            "{\"swagger\": 2}",
+        ] {
             let read = read_now(bytes.as_bytes(), "/x");
             assert!(!read.report.usable && read.root.is_none(), "{bytes}");
             assert!(read.report.errors > 0, "{bytes}");
         }
         let broken = read_now(b"openapi: 3.0.0\ninfo: {title: T, version: 1}\npaths:\n  /a: 5\n", "/x");
         let fault = broken.report.faults.first().unwrap();
-        assert_eq!((fault.place.split(':').next(), fault.pointer.as_str()), (Some("4"), "/paths/~1a"));
+        assert_eq!(
+            (fault.place.split(':').next(), fault.pointer.as_str()),
+            (Some("4"), "/paths/~1a")
+        );
     }
 
     #[test]
@@ -262,6 +293,9 @@ mod tests {
         let read = read_now(text, "/base");
         assert!(read.report.usable && read.root.is_some());
         let route = read.report.routes.first().unwrap();
-        assert_eq!((route.method.as_str(), route.path.as_str(), route.key.as_str()), ("GET", "/base/a", "getA"));
+        assert_eq!(
+            (route.method.as_str(), route.path.as_str(), route.key.as_str()),
+            ("GET", "/base/a", "getA")
+        );
     }
 }

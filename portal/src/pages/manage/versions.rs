@@ -63,7 +63,10 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, path: PlanPath, a
     let mut moving: BTreeMap<PlanVersionId, u64> = BTreeMap::new();
     for one in live(&app, id).await? {
         *on.entry(one.plan_version_id).or_default() += 1;
-        if let Some(change) = one.pending_change.filter(|change| change.plan_version_id != one.plan_version_id) {
+        if let Some(change) = one
+            .pending_change
+            .filter(|change| change.plan_version_id != one.plan_version_id)
+        {
             *moving.entry(change.plan_version_id).or_default() += 1;
         }
     }

@@ -97,8 +97,9 @@ pub(crate) fn date(at: Timestamp) -> Date {
 
 /// The first instant of a day.
 pub(crate) fn start_of(day: Date) -> Timestamp {
-    day.to_zoned(TimeZone::UTC)
-        .map_or(Timestamp::from_millis(0), |zoned| Timestamp::from_jiff(zoned.timestamp()))
+    day.to_zoned(TimeZone::UTC).map_or(Timestamp::from_millis(0), |zoned| {
+        Timestamp::from_jiff(zoned.timestamp())
+    })
 }
 
 /// The first instant after a day.

@@ -53,7 +53,10 @@ impl Paper {
         Self {
             title: words::title(view),
             seller: view.seller.name.clone(),
-            facts: words::facts(view).into_iter().filter(|(name, _)| *name != "Status").collect(),
+            facts: words::facts(view)
+                .into_iter()
+                .filter(|(name, _)| *name != "Status")
+                .collect(),
             sides: [("From", Side::new(&view.seller)), ("To", Side::new(&view.customer))],
             due: show::minor(view.amount_due, view.currency),
             due_text: due_text(view),

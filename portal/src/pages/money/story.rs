@@ -86,7 +86,10 @@ fn told(one: &Admitted, zone: &TimeZone) -> Told {
         facts.push(("App", consumer.clone()));
     }
     if let Some(credential) = &one.credential {
-        let name = credential.name.as_ref().map_or_else(String::new, |name| format!("{name}, "));
+        let name = credential
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| format!("{name}, "));
         facts.push(("Key", format!("{name}{}…", credential.prefix)));
     }
     for (meter, quantity) in &event.quantities {
@@ -94,12 +97,18 @@ fn told(one: &Admitted, zone: &TimeZone) -> Told {
             facts.push(("Took", format!("{} {meter}", plain(quantity))));
         }
     }
-    facts.push(("Bytes in and out", format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out))));
+    facts.push((
+        "Bytes in and out",
+        format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out)),
+    ));
     facts.push(("Mode", word(&event.mode)));
     facts.push(("Configuration", format!("revision {}", event.revision)));
     facts.push((
         "In the books",
-        format!("record {} of gateway worker {}, ledger commit {}", event.seq, event.producer, event.ledger_commit),
+        format!(
+            "record {} of gateway worker {}, ledger commit {}",
+            event.seq, event.producer, event.ledger_commit
+        ),
     ));
     Told {
         at: show::exact(event.event_time, zone),
@@ -127,7 +136,11 @@ fn prices(price: Option<&Json>) -> Vec<String> {
     let Some(price) = price else { return Vec::new() };
     let text = |value: &Json, key: &str| value.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
     let currency = text(price, "currency");
-    let entries = price.get("usage").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    let entries = price
+        .get("usage")
+        .and_then(Json::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let line = |entry: &Json| {
         let model = text(entry, "model");
         let included = entry
