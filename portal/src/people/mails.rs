@@ -58,7 +58,7 @@ pub(crate) fn reset(url: String) -> Letter {
 }
 
 /// The password was changed.
-pub(crate) fn password_changed(at: String, from: Option<&str>, forgot: String) -> Letter {
+pub(crate) fn password_changed(at: String, from: Option<&str>, forgot: &str) -> Letter {
     let mut facts = vec![("When".to_owned(), at)];
     facts.extend(from.map(|from| ("From".to_owned(), from.to_owned())));
     Letter {

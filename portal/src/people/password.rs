@@ -89,14 +89,6 @@ async fn verify_any(password: &str, stored: Option<&str>) -> Result<bool, HashEr
     .await?
 }
 
-/// Makes the hash for people who do not exist before the first of them tries to log in.
-///
-/// # Errors
-/// As [`verify`].
-pub(crate) async fn prepare() -> Result<(), HashError> {
-    verify_any("", None).await.map(drop)
-}
-
 /// What is wrong with a new password and how to mend it; `None` when it may be taken. `known` is what strangers know of
 /// the person: address, name, organisation.
 pub(crate) fn fault(password: &str, known: &[&str]) -> Option<String> {

@@ -114,7 +114,7 @@ fn wish(asked: &Asked, now: Timestamp, zone: &TimeZone) -> (Wish, (Date, Date), 
     };
     for dimension in Dimension::ALL {
         if let Some(value) = asked.get(dimension.as_str()) {
-            range = range.only(*dimension, value);
+            range = range.only(*dimension, &value);
         }
     }
     let by = asked
@@ -286,7 +286,7 @@ fn requests(series: &[UsageRow], wish: &Wish, zone: &TimeZone) -> Chart<'static>
     Chart {
         summary: "Stacked bars of requests over time: successful, failed, refused. The table below has the sums."
             .to_owned(),
-        unit: Unit::Count("requests"),
+        unit: Unit::Count,
         series: vec![
             named("successful", "1"),
             named("failed", "bad"),

@@ -45,7 +45,6 @@ struct Quota {
 }
 
 struct Plan {
-    id: String,
     name: String,
     state: String,
     class: &'static str,
@@ -98,7 +97,7 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Id(id): Id<Consum
     let consumer = consumers::visible(&app, &staff.caller, id).await?;
     usage::fresh(&app).await?;
     let (zone, now) = (staff.visitor.zone(), app.clock.now());
-    let range = Range::last(now, WEEK * DAY_MS).only(Dimension::Consumer, id);
+    let range = Range::last(now, WEEK * DAY_MS).only(Dimension::Consumer, &id);
     let (totals, before) = (range.totals(&app).await?, range.before().totals(&app).await?);
     let account = app.store.account(Scope::All, consumer.account_id).await?;
     page(&Story {
@@ -181,7 +180,6 @@ async fn plans(app: &App, consumer: &Consumer, zone: &TimeZone) -> Result<Vec<Pl
         }
         let (state, class) = state(&subscription);
         plans.push(Plan {
-            id: subscription.id.to_string(),
             name: format!("{}, {}", name(product), name(plan)),
             state,
             class,
@@ -271,7 +269,7 @@ async fn events(app: &App, id: ConsumerId, zone: &TimeZone) -> Result<Vec<Event>
 
 async fn suspending(app: &App, staff: &Staff, consumer: &Consumer, form: Form) -> Result<Suspend, Problem> {
     usage::fresh(app).await?;
-    let range = Range::last(app.clock.now(), DAY_MS).only(Dimension::Consumer, consumer.id);
+    let range = Range::last(app.clock.now(), DAY_MS).only(Dimension::Consumer, &consumer.id);
     let calls = range.totals(app).await?.requests;
     Ok(Suspend {
         shell: super::shell(app, staff).await?,

@@ -32,7 +32,7 @@ impl Range {
 
     /// Narrowed to one value of a dimension.
     #[must_use]
-    pub(super) fn only(mut self, dimension: Dimension, value: impl ToString) -> Self {
+    pub(super) fn only(mut self, dimension: Dimension, value: &impl ToString) -> Self {
         self.filter.insert(dimension, value.to_string());
         self
     }

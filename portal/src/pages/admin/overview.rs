@@ -85,7 +85,7 @@ async fn hours(app: &App, range: &Range, staff: &Staff) -> Result<Option<Html>, 
         .collect();
     let chart = Chart {
         summary: "Stacked bars of requests an hour in the last 24 hours: successful, failed, refused.".to_owned(),
-        unit: Unit::Count("requests"),
+        unit: Unit::Count,
         series: vec![
             Series {
                 name: "successful",

@@ -184,7 +184,8 @@ fn take(settings: &mut Settings, posted: &Posted, form: &mut Form) {
         );
     }
     let logo = posted.get("logo");
-    if !logo.is_empty() && !(logo.starts_with("data:image/") && logo.len() <= 100_000) {
+    let is_picture = logo.starts_with("data:image/") && logo.len() <= 100_000;
+    if !(logo.is_empty() || is_picture) {
         form.fault(
             "logo",
             "Give the picture as a data: address of an image, up to 100 KB; pages load nothing from other hosts",

@@ -93,7 +93,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member, Path(text): Pat
     }
     let id: InvoiceId = text.parse().map_err(|_| Problem::missing("invoice"))?;
     let view = invoices::seen(&app, &member.caller, id).await?;
-    let page = page(view, shell(&app, &member).await?, member.visitor.zone());
+    let page = page(&view, shell(&app, &member).await?, member.visitor.zone());
     web::page(&page)
 }
 
@@ -102,8 +102,8 @@ fn zone_of(view: &InvoiceView) -> TimeZone {
     TimeZone::get(&view.zone).unwrap_or(TimeZone::UTC)
 }
 
-fn page(view: InvoiceView, shell: Shell, reader: &TimeZone) -> Page {
-    let zone = zone_of(&view);
+fn page(view: &InvoiceView, shell: Shell, reader: &TimeZone) -> Page {
+    let zone = zone_of(view);
     let amount = |minor: i64| show::minor(minor, view.currency);
     let day = |at: Option<domain::clock::Timestamp>| {
         at.map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::day(at, &zone))

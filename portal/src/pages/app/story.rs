@@ -77,7 +77,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member, Path(id): Path<
         Served {
             at: show::exact(one.event.event_time, zone),
             app,
-            ..served(one)
+            ..served(&one)
         }
     });
     let served = served.collect();
@@ -103,7 +103,7 @@ fn figure(value: &Json) -> String {
     }
 }
 
-fn served(one: Admitted) -> Served {
+fn served(one: &Admitted) -> Served {
     let event = &one.event;
     let key = one.credential.as_ref().map(|key| match &key.name {
         Some(name) => format!("{name}, {}…", key.prefix),

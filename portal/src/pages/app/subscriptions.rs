@@ -57,9 +57,9 @@ pub(crate) async fn list(State(app): State<App>, member: Member, Id(id): Id<Cons
     for one in held::subscriptions(&app, &member, Some(id)).await? {
         let held = held::held(&app, &member, one).await?;
         if held.is_live {
-            live.push(held)
+            live.push(held);
         } else {
-            ended.push(held)
+            ended.push(held);
         }
     }
     let notice = match live.iter().find(|held| Some(held.id.as_str()) == asked.get("new")) {

@@ -188,7 +188,9 @@ pub(crate) async fn show(State(app): State<App>, member: Member, asked: Asked) -
 
 fn total(each: &[Figures]) -> Figures {
     let mut total = Figures::default();
-    each.iter().for_each(|one| total.merge(one));
+    for one in each {
+        total.merge(one);
+    }
     total
 }
 

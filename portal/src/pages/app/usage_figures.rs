@@ -66,10 +66,12 @@ impl Range {
         let oldest = last.checked_sub(3.years()).unwrap_or(last);
         let first = first.max(oldest);
         let days = i64::from(first.until(last).map_or(0, |span| span.get_days())) + 1;
-        let width = match days {
-            ..=HOURS_UP_TO => Width::Hour,
-            ..=MOST_DAYS => Width::Day,
-            _ => Width::Month,
+        let width = if days <= HOURS_UP_TO {
+            Width::Hour
+        } else if days <= MOST_DAYS {
+            Width::Day
+        } else {
+            Width::Month
         };
         let mut range = Self {
             first,

@@ -50,14 +50,7 @@ pub(crate) fn bars(
         largest(figures, names)
     };
     let series: Vec<Series<'_>> = labels.iter().map(|(name, colour)| Series { name, colour }).collect();
-    chart(
-        range,
-        series,
-        values,
-        (Unit::Count("requests"), summary(range, figures)),
-        limit,
-    )
-    .bars()
+    chart(range, series, values, (Unit::Count, summary(range, figures)), limit).bars()
 }
 
 fn results(figures: &[Figures]) -> (Vec<(String, &'static str)>, Vec<Vec<u64>>) {
@@ -165,7 +158,7 @@ fn chart<'a>(
     range: &Range,
     series: Vec<Series<'a>>,
     values: Vec<Vec<u64>>,
-    (unit, summary): (Unit<'a>, String),
+    (unit, summary): (Unit, String),
     limit: Option<Limit>,
 ) -> Chart<'a> {
     let points = range.intervals.iter().zip(values).map(|(interval, values)| Point {

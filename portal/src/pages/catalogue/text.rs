@@ -13,6 +13,11 @@ pub(crate) fn wanted<'a>(segment: &'a str, headers: &HeaderMap, is_known: impl F
     }
 }
 
+/// Whether a path asks for the Markdown twin of a page. Paths are compared letter for letter.
+pub(crate) fn is_twin(path: &str) -> bool {
+    path.strip_suffix(".md").is_some()
+}
+
 /// Whether a program asks for Markdown rather than HTML.
 pub(crate) fn accepts(headers: &HeaderMap) -> bool {
     let accept = headers

@@ -221,7 +221,7 @@ fn chart(days: &[Day]) -> Option<Html> {
             "{} sign-ups by UTC day; the table below has the numbers.",
             show::number(total)
         ),
-        unit: Unit::Count("sign-ups"),
+        unit: Unit::Count,
         series: vec![Series {
             name: "sign-ups",
             colour: "1",

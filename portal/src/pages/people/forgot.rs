@@ -158,6 +158,6 @@ pub(super) async fn set(State(app): State<App>, visitor: Visitor, Path(secret): 
 /// Tells by mail that the password is another one now.
 pub(super) async fn changed(app: &App, visitor: &Visitor, email: &str) {
     let at = format!("{} UTC", app.clock.now().to_jiff().strftime("%-d %b %Y, %H:%M"));
-    let letter = mails::password_changed(at, visitor.address(), app.links.page("/forgot"));
+    let letter = mails::password_changed(at, visitor.address(), &app.links.page("/forgot"));
     letters::post(app, email, letter).await;
 }

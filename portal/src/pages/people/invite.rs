@@ -135,7 +135,7 @@ pub(super) async fn accept(
         Step::Accept => {
             let user = open.known.clone().ok_or_else(Problem::internal)?;
             joined(&app, &visitor, (&open, &secret), (user.id, None)).await?;
-            arrive(&visitor, &open, see_other("/app")?)
+            Ok(arrive(&visitor, &open, see_other("/app")?))
         }
         Step::New => {
             let mut form = Form::typed(&posted);
@@ -153,7 +153,7 @@ pub(super) async fn accept(
             let new = Some((posted.get("name").to_owned(), hash));
             joined(&app, &visitor, (&open, &secret), (id, new)).await?;
             let response = sessions::begin(&app, (&visitor, &headers), id, see_other("/app")?).await?;
-            arrive(&visitor, &open, response)
+            Ok(arrive(&visitor, &open, response))
         }
     }
 }
@@ -170,7 +170,7 @@ fn judge(posted: &Posted, email: &str, form: &mut Form) {
 }
 
 /// The organisation that they have joined is the current one.
-fn arrive(visitor: &Visitor, open: &Open, mut response: axum::response::Response) -> Page {
+fn arrive(visitor: &Visitor, open: &Open, mut response: axum::response::Response) -> axum::response::Response {
     let cookie = open
         .invitation
         .account_id
@@ -178,7 +178,7 @@ fn arrive(visitor: &Visitor, open: &Open, mut response: axum::response::Response
     if let Some(cookie) = cookie {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 /// Uses the invitation up and gives what it promises, in one transaction.

@@ -63,7 +63,7 @@ pub(crate) async fn show(
 ) -> web::Page {
     let opened = api.open(&app, &visitor).await?;
     let schemes: Vec<Scheme> = opened.reference.schemes().into_iter().map(scheme).collect();
-    if text::accepts(&headers) || visitor.path().ends_with(".md") {
+    if text::accepts(&headers) || text::is_twin(visitor.path()) {
         return Ok(text::markdown(markdown(&opened, &schemes)));
     }
     web::page(&Page {

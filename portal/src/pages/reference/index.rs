@@ -86,7 +86,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> web::Page {
     let opened = api.open(&app, &visitor).await?;
-    if text::accepts(&headers) || visitor.path().ends_with(".md") {
+    if text::accepts(&headers) || text::is_twin(visitor.path()) {
         let base = app.links.page(&opened.base);
         return Ok(text::markdown(opened.reference.index_markdown(&base)));
     }

@@ -7,9 +7,9 @@ use super::{Html, escape, show};
 
 /// How a value is written on the axis and on hover.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Unit<'a> {
+pub(crate) enum Unit {
     /// A count: `10k` on the axis.
-    Count(&'a str),
+    Count,
     /// Milliseconds.
     Millis,
     /// Minor units of money.
@@ -46,7 +46,7 @@ pub(crate) struct Limit {
 pub(crate) struct Chart<'a> {
     /// One sentence for those who do not see it.
     pub(crate) summary: String,
-    pub(crate) unit: Unit<'a>,
+    pub(crate) unit: Unit,
     pub(crate) series: Vec<Series<'a>>,
     pub(crate) points: Vec<Point>,
     pub(crate) limit: Option<Limit>,
@@ -58,10 +58,10 @@ const TOP: u64 = 8;
 const FOOT: u64 = 28;
 const TICKS: u64 = 3;
 
-impl Unit<'_> {
+impl Unit {
     fn tick(self, value: u64) -> String {
         match self {
-            Self::Count(_) => short(value),
+            Self::Count => short(value),
             Self::Millis => show::number(value),
             Self::Money(currency) => {
                 let unit = 10_u64.saturating_pow(u32::from(currency.exponent()));
@@ -72,7 +72,7 @@ impl Unit<'_> {
 
     fn full(self, value: u64) -> String {
         match self {
-            Self::Count(_) => show::number(value),
+            Self::Count => show::number(value),
             Self::Millis => show::millis(Some(value)),
             Self::Money(currency) => show::minor(i64::try_from(value).unwrap_or(i64::MAX), currency),
         }
@@ -88,7 +88,7 @@ fn short(value: u64) -> String {
         _ => (1_000_000_000, "G"),
     };
     let tenths = value / (unit / 10);
-    if tenths % 10 == 0 {
+    if tenths.is_multiple_of(10) {
         format!("{}{name}", tenths / 10)
     } else {
         format!("{}.{}{name}", tenths / 10, tenths % 10)
@@ -150,7 +150,7 @@ impl Scale {
     }
 }
 
-fn axis(scale: &Scale, unit: Unit<'_>) -> String {
+fn axis(scale: &Scale, unit: Unit) -> String {
     let mut out = format!("<svg width=\"44\" height=\"{}\" aria-hidden=\"true\">", scale.height);
     for tick in 0..=TICKS {
         let value = scale.top / TICKS * tick;
@@ -416,7 +416,7 @@ mod tests {
     fn chart(values: &[u64]) -> Chart<'static> {
         Chart {
             summary: "Requests".to_owned(),
-            unit: Unit::Count("requests"),
+            unit: Unit::Count,
             series: vec![Series {
                 name: "requests",
                 colour: "1",

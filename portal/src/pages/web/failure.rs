@@ -44,9 +44,8 @@ pub(crate) async fn page(app: &App, visitor: &Visitor, problem: Problem) -> Resp
         at: show::moment(visitor.now(), visitor.zone()),
         faults: problem.faults().map(sentence).collect(),
     };
-    let mut response = match super::with_status(status, &page) {
-        Ok(response) => response,
-        Err(_) => return last_resort(&problem, visitor.request_id()),
+    let Ok(mut response) = super::with_status(status, &page) else {
+        return last_resort(&problem, visitor.request_id());
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

@@ -13,10 +13,13 @@ enum Control<'a> {
     Area,
     Select(&'a Choices),
     Radio(&'a Choices),
-    Tick,
 }
 
 /// A field, to be put into a template as it is.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of its own in a template, none depends on another"
+)]
 pub(crate) struct Field<'a> {
     form: &'a Form,
     name: &'a str,
@@ -70,10 +73,6 @@ impl<'a> Field<'a> {
 
     pub(super) fn radio(form: &'a Form, name: &'a str, label: &'a str, choices: &'a Choices) -> Self {
         Self::new(form, name, label, Control::Radio(choices))
-    }
-
-    pub(super) fn tick(form: &'a Form, name: &'a str, label: &'a str) -> Self {
-        Self::new(form, name, label, Control::Tick)
     }
 
     /// `email`, `password`, `date`, `datetime-local`, `url`, `number`, `file`…
@@ -282,18 +281,6 @@ impl<'a> Field<'a> {
             self.hint_text(id)
         )
     }
-
-    fn tick_html(&self, id: &str) -> String {
-        let mark = if self.value_text().is_empty() { "" } else { " checked" };
-        format!(
-            "<div class=\"field\">{}<div class=\"check-field\"><input type=\"checkbox\" id=\"{id}\" name=\"{}\"{mark}{}><label for=\"{id}\">{}</label>{}</div></div>",
-            self.error(id),
-            escape(self.name),
-            self.ties(id),
-            self.label_text(),
-            self.hint_text(id)
-        )
-    }
 }
 
 impl fmt::Display for Field<'_> {
@@ -304,7 +291,6 @@ impl fmt::Display for Field<'_> {
             Control::Area => self.area_html(&id),
             Control::Select(choices) => self.select_html(&id, choices),
             Control::Radio(choices) => return f.write_str(&self.radio_html(&id, choices)),
-            Control::Tick => return f.write_str(&self.tick_html(&id)),
         };
         let class = if self.wide { "field full" } else { "field" };
         write!(

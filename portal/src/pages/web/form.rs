@@ -123,11 +123,6 @@ impl Form {
         Field::radio(self, name, label, choices)
     }
 
-    /// A box to tick; it sends `on`.
-    pub(crate) fn tick<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field::tick(self, name, label)
-    }
-
     /// What is wrong, on top of the form, with a link to each field. Empty when nothing is.
     pub(crate) fn summary(&self) -> Html {
         if self.is_fine() {

@@ -1,7 +1,6 @@
 //! What stands around every page: header, account menu, side navigation, footer.
 
 use super::access::Section;
-use super::cookie::Scheme;
 use super::visitor::{Theme, Visitor};
 use super::{Html, escape, posted};
 use crate::app::App;
@@ -33,10 +32,13 @@ pub(crate) struct Side {
     pub(crate) groups: Vec<Group>,
 }
 
+/// Path and label.
+type Entry<'a> = (&'a str, &'a str);
+
 impl Side {
     /// A side navigation: its name, then groups of (heading, [(path, label)]).
-    pub(crate) fn new(label: impl Into<String>, groups: &[(Option<&str>, &[(&str, &str)])]) -> Self {
-        let links = |links: &[(&str, &str)]| {
+    pub(crate) fn new(label: impl Into<String>, groups: &[(Option<&str>, &[Entry<'_>])]) -> Self {
+        let links = |links: &[Entry<'_>]| {
             links
                 .iter()
                 .map(|(href, label)| Link {
@@ -130,7 +132,6 @@ pub(crate) struct Shell {
     pub(crate) brand: Option<String>,
     pub(crate) logo: Option<String>,
     csrf: String,
-    is_https: bool,
 }
 
 impl Visitor {
@@ -168,7 +169,6 @@ impl Visitor {
             brand: has_colours.then(|| format!("/static/brand.css?v={}", app.publisher.published())),
             logo: text("logo"),
             csrf: self.csrf(),
-            is_https: self.scheme() == Scheme::Https,
         })
     }
 }
@@ -228,11 +228,6 @@ impl Shell {
             posted::CSRF_FIELD,
             escape(&self.csrf)
         ))
-    }
-
-    /// Whether the portal is reached over https: the script writes its cookies accordingly.
-    pub(crate) fn is_https(&self) -> bool {
-        self.is_https
     }
 
     /// ` aria-current="page"` for the link to this path or to what lies above it.

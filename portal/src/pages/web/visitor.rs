@@ -239,7 +239,7 @@ async fn zone(app: &App, headers: &HeaderMap, person: Option<&Person>) -> Result
     };
     let account = app.store.account(store::Scope::All, membership.account_id).await?;
     Ok(account
-        .and_then(|account| TimeZone::get(&account.fields.timezone.to_string()).ok())
+        .and_then(|account| TimeZone::get(&account.fields.timezone).ok())
         .unwrap_or(TimeZone::UTC))
 }
 
