@@ -127,7 +127,7 @@ fn page(view: &InvoiceView, shell: Shell, reader: &TimeZone) -> Page {
         lines: view
             .lines
             .iter()
-            .map(|one| line(one, &view, &zone))
+            .map(|one| line(one, view, &zone))
             .map(|line| if has_lines { line } else { Line { href: None, ..line } })
             .collect(),
         subtotal: amount(view.subtotal),
@@ -136,7 +136,7 @@ fn page(view: &InvoiceView, shell: Shell, reader: &TimeZone) -> Page {
         paid: (view.paid != 0).then(|| amount(-view.paid)),
         credited: (view.credited != 0).then(|| amount(-view.credited)),
         notes: view.notes.clone(),
-        history: history(&view, reader),
+        history: history(view, reader),
     }
 }
 
