@@ -56,7 +56,6 @@ fn rows() -> Vec<Row> {
         row("POST", "/plans/{product}/{plan}/migrate", Refused, json!({"at": "now"})),
         row("GET", "/gateways", Refused, none.clone()),
         row("GET", "/reconciliation", Refused, none.clone()),
-        row("POST", "/invoices/{id}/uncollectible", Refused, reason()),
         row("GET", "/audit-events", Empty, none.clone()),
         row("GET", "/usage", Empty, none.clone()),
         row("GET", "/usage/events", Empty, none.clone()),
@@ -158,6 +157,7 @@ fn rows() -> Vec<Row> {
         row("GET", "/invoices/{id}", Missing, none.clone()),
         row("GET", "/invoices/{id}/lines/{n}/usage", Missing, none.clone()),
         row("POST", "/invoices/{id}/finalize", Refused, none.clone()),
+        row("POST", "/invoices/{id}/uncollectible", Refused, reason()),
         row("POST", "/invoices/{id}/payments", Refused, json!({"amount": 100})),
         row(
             "POST",

@@ -2,8 +2,8 @@
 
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, SET_COOKIE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -24,6 +24,7 @@ pub(crate) async fn enter(State((app, access)): State<(App, Access)>, request: R
         Err(problem) => return problem.into_response(),
     };
     parts.extensions.insert(visitor.clone());
+    let reader = Reader::of(&parts.headers);
     let response = match access.door(visitor.person(), &parts.method) {
         Door::Open => {
             let is_form = parts.method == Method::POST;
@@ -37,7 +38,24 @@ pub(crate) async fn enter(State((app, access)): State<(App, Access)>, request: R
         Door::Elsewhere(path) => super::see_other(path).unwrap_or_else(IntoResponse::into_response),
         Door::Closed(why) => Problem::forbidden(why).into_response(),
     };
-    finished(&app, &visitor, response).await
+    finished(&app, &visitor, reader, response).await
+}
+
+/// Who reads the answer: errors are pages for people and problems for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Person,
+    Program,
+}
+
+impl Reader {
+    fn of(headers: &HeaderMap) -> Self {
+        let takes_html = headers
+            .get(ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"));
+        if takes_html { Self::Person } else { Self::Program }
+    }
 }
 
 /// The page for an address that no route has.
@@ -45,7 +63,7 @@ pub(crate) async fn nothing_here(State(app): State<App>, request: Request) -> Re
     let (parts, _) = request.into_parts();
     let problem = Problem::missing("page or route");
     match Visitor::find(&app, &parts).await {
-        Ok(visitor) => finished(&app, &visitor, problem.into_response()).await,
+        Ok(visitor) => finished(&app, &visitor, Reader::of(&parts.headers), problem.into_response()).await,
         Err(_) => problem.into_response(),
     }
 }
@@ -63,16 +81,18 @@ fn log_in(visitor: &Visitor, method: &Method) -> Result<Response, Problem> {
     super::see_other(&format!("/login?{query}"))
 }
 
-async fn finished(app: &App, visitor: &Visitor, mut response: Response) -> Response {
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = failure::page(app, visitor, problem).await;
-    } else if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let problem = Problem::new(
-            response.status(),
-            "method-not-allowed",
-            "This method is not allowed here",
-        );
-        response = failure::page(app, visitor, problem).await;
+async fn finished(app: &App, visitor: &Visitor, reader: Reader, mut response: Response) -> Response {
+    if reader == Reader::Person {
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            response = failure::page(app, visitor, problem).await;
+        } else if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let problem = Problem::new(
+                response.status(),
+                "method-not-allowed",
+                "This method is not allowed here",
+            );
+            response = failure::page(app, visitor, problem).await;
+        }
     }
     let headers = response.headers_mut();
     headers

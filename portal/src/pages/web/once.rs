@@ -60,21 +60,30 @@ where
     let Some(person) = visitor.person() else {
         return work.await;
     };
-    match claim(app, person.user.id.to_string(), form).await? {
+    match claim(app, person.user.id.to_string(), form, Content::Bound).await? {
         Turn::First(ticket) => ticket.done(app, work.await, Clone::clone).await,
         Turn::Again(path) => Ok(path),
         Turn::Running => Err(Problem::conflict(
-            "this form was sent before and is still being worked on",
+            "this form was sent before, with other values or a moment ago: load the page again",
         )),
     }
 }
 
 /// Asks whether this form was sent before.
 pub(crate) async fn turn(app: &App, caller: &Caller, form: &Posted) -> Result<Turn, Problem> {
-    claim(app, caller.who.to_string(), form).await
+    claim(app, caller.who.to_string(), form, Content::Free).await
 }
 
-async fn claim(app: &App, principal: String, form: &Posted) -> Result<Turn, Problem> {
+/// Whether the number of a form is good for one content alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// It is: where money moves.
+    Bound,
+    /// Another content is another form.
+    Free,
+}
+
+async fn claim(app: &App, principal: String, form: &Posted, content_is: Content) -> Result<Turn, Problem> {
     let Some(number) = form.given(FIELD).filter(|number| number.len() <= 64) else {
         return Ok(Turn::First(Ticket(None)));
     };
@@ -85,8 +94,11 @@ async fn claim(app: &App, principal: String, form: &Posted) -> Result<Turn, Prob
     let hash: KeyHash = domain::key::hash(content.as_bytes());
     let key = IdempotencyKey {
         principal,
-        key: format!("form {number} {}", hash.to_hex()),
-        request_hash: [0; 32],
+        key: match content_is {
+            Content::Bound => format!("form {number}"),
+            Content::Free => format!("form {number} {}", hash.to_hex()),
+        },
+        request_hash: hash.0,
     };
     let now = app.clock.now();
     Ok(

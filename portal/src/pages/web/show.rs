@@ -57,6 +57,11 @@ pub(crate) fn minor(amount: i64, currency: Currency) -> String {
 /// An amount or a price in major units, all its decimals kept, with the sign of its currency.
 pub(crate) fn major(text: &str, currency: Currency) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("−", rest));
+    let sign = if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
+        ""
+    } else {
+        sign
+    };
     let symbol = currency.symbol();
     let gap = if symbol.chars().all(|c| c.is_ascii_alphabetic()) {
         "\u{a0}"
