@@ -33,6 +33,8 @@ async fn a_private_product_exists_for_its_audience_alone() {
     let acme = Tenant::new(&server, "acme").await;
     server.apply(three_products()).await.expect(200);
     // Someone signs up under the name of the audience: it is another organisation.
+    let later = json!({"to": "2026-06-15T10:00:05Z", "freeze": true});
+    server.post("/test-clock/advance", later).await.expect(200);
     let namesake = Tenant::new(&server, "acme").await;
     let mut member = Browser::member(&server, &acme, AccountRole::Viewer).await;
     let mut stranger = Browser::member(&server, &namesake, AccountRole::Owner).await;
@@ -64,6 +66,8 @@ async fn a_private_product_exists_for_its_audience_alone() {
 async fn a_product_page_says_what_it_is_how_to_reach_it_and_what_it_costs() {
     let server = Server::start().await;
     server.running.gateway_at("https://api.fernpost.example");
+    server.apply(petstore()).await.expect(200);
+    Tenant::new(&server, "acme").await;
     server.apply(three_products()).await.expect(200);
     let mut nobody = Browser::new(&server);
     let page = nobody.get("/products/petstore?calls=20,000&units.tokens=5").await.text;
@@ -102,8 +106,9 @@ async fn a_product_page_says_what_it_is_how_to_reach_it_and_what_it_costs() {
 #[tokio::test]
 async fn the_way_to_a_subscription_says_what_comes_next() {
     let server = Server::start().await;
-    server.apply(three_products()).await.expect(200);
+    server.apply(petstore()).await.expect(200);
     let tenant = Tenant::new(&server, "acme").await;
+    server.apply(three_products()).await.expect(200);
     let path = "/products/petstore/subscribe?plan=gold";
     let nobody = Browser::new(&server).get(path).await.text;
     assert!(
@@ -170,7 +175,6 @@ async fn guides_are_read_and_drafts_are_not() {
         "<em>text</em>",
         "On this page",
         "Updated <time",
-        "href=\"/docs/start/keys\"",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }

@@ -86,7 +86,7 @@ async fn a_request_is_sent_with_a_key_that_nobody_sees_and_that_is_taken_back() 
         "[key]",
         "/app/logs/req_42",
         "$TOLLGATE_KEY",
-        "a%2Fb%201",
+        "/pets/a%<span class=\"n\">2Fb</span>%<span class=\"n\">201</span>",
     ] {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }

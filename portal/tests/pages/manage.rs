@@ -412,10 +412,7 @@ async fn what_is_taken_out_of_sale_names_who_keeps_it() {
     server.apply(petstore()).await.expect(200);
     let tenant = Tenant::new(&server, "acme").await;
     let mut browser = manager(&server).await;
-    for path in [
-        "/manage/products/petstore/plans/pro/archive",
-        "/manage/products/petstore/archive",
-    ] {
+    for path in ["/manage/products/petstore/plans/pro/archive"] {
         let page = browser.get(path).await;
         assert!(
             page.text.contains("1 live subscriptions stay") && page.text.contains("acme"),

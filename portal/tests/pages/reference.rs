@@ -73,7 +73,7 @@ async fn an_operation_page_has_everything_that_a_caller_needs() {
         "value=\"rust\"",
         "> card</label>",
         "> transfer</label>",
-        "/schemas/order\">Order</a>; it contains itself",
+        "/schemas/Order\">Order</a>; it contains itself",
         "Example: small",
         "(generated)",
         "rel=\"next\"",
@@ -171,7 +171,7 @@ async fn search_finds_what_the_reader_may_see_and_notes_what_nobody_found() {
     for (query, href) in [
         ("POST /orders", "operations/post-orders"),
         ("/orders/{number}", "operations/get-orders-id"),
-        ("iban", "schemas/transfer"),
+        ("iban", "schemas/Transfer"),
         ("create ordr", "operations/post-orders"),
         ("petstore", "\"/products/petstore\""),
     ] {
@@ -385,7 +385,7 @@ async fn nothing_in_a_document_becomes_an_element_or_an_attribute() {
             "schemas",
             "auth",
             "operations/post-things-id",
-            "schemas/thing",
+            "schemas/Thing",
             "try/post-things-id",
         ] {
             seen.push(format!("{BASE}/{page}"));
