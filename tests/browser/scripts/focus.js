@@ -4,6 +4,7 @@ requestAnimationFrame(() => requestAnimationFrame(() => done(look())));
 function look() {
 const e = document.activeElement;
 if (!e || e === document.body || e === document.documentElement) return null;
+const outlined = (one) => one.outlineStyle !== "none" && parseFloat(one.outlineWidth) > 0;
 const style = getComputedStyle(e), box = e.getBoundingClientRect();
 const all = [...document.querySelectorAll("*")];
 const centre = document.elementFromPoint(Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1),
@@ -11,7 +12,7 @@ const centre = document.elementFromPoint(Math.min(Math.max(box.left + box.width 
 return {
   at: all.indexOf(e),
   name: `${e.localName}${e.id ? "#" + e.id : ""} ${(e.ariaLabel || e.innerText || e.name || e.value || "").trim().slice(0, 40)}`,
-  ringed: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none",
+  ringed: outlined(style) || outlined(getComputedStyle(e, "::after")) || style.boxShadow !== "none",
   inView: box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth && box.width > 0 && box.height > 0,
   covered: !(centre && (centre === e || e.contains(centre) || centre.contains(e) || (e.labels && [...e.labels].some((l) => l.contains(centre) || centre.contains(l))))),
   href: e.getAttribute("href"),
