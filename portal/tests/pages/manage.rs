@@ -407,30 +407,6 @@ async fn publishing_tells_what_each_subscriber_would_have_paid_and_moves_them_as
 }
 
 #[tokio::test]
-async fn what_is_taken_out_of_sale_names_who_keeps_it() {
-    let server = Server::start().await;
-    server.apply(petstore()).await.expect(200);
-    let tenant = Tenant::new(&server, "acme").await;
-    let mut browser = manager(&server).await;
-    for path in ["/manage/products/petstore/plans/pro/archive"] {
-        let page = browser.get(path).await;
-        assert!(
-            page.text.contains("1 live subscriptions stay") && page.text.contains("acme"),
-            "{}",
-            page.text
-        );
-        assert_eq!(browser.post(path, &[]).await.status, 303);
-    }
-    let subscription = server
-        .get(&format!("/subscriptions/{}", tenant.subscription))
-        .await
-        .expect(200);
-    assert_eq!(subscription["status"], "active");
-    assert_eq!(server.get("/products").await.expect(200)["items"], json!([]));
-    assert_eq!(browser.get("/manage/products/petstore").await.status, 404);
-}
-
-#[tokio::test]
 async fn who_waits_is_approved_or_rejected_with_a_reason() {
     let server = Server::start().await;
     server.apply(petstore()).await.expect(200);
