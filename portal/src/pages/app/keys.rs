@@ -299,10 +299,10 @@ mod tests {
     fn a_key_works_through_its_last_day_where_the_reader_is() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let end = end_of("2026-11-30", &zone).unwrap();
-        assert_eq!(end.to_string(), "2026-11-30T23:00:00Z");
+        assert_eq!(end.to_string(), "2026-11-30T23:00:00.000Z");
         assert_eq!(
             end_of("2026-11-30T10:00:00Z", &zone).unwrap().to_string(),
-            "2026-11-30T10:00:00Z"
+            "2026-11-30T10:00:00.000Z"
         );
         assert!(end_of("30.11.2026", &zone).is_err() && end_of("9999-12-31", &zone).is_err());
     }

@@ -270,7 +270,11 @@ mod tests {
         let starts: Vec<_> = range.intervals.iter().map(|one| one.from.to_string()).collect();
         assert_eq!(
             starts,
-            ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"]
+            [
+                "2026-03-27T23:00:00.000Z",
+                "2026-03-28T23:00:00.000Z",
+                "2026-03-29T22:00:00.000Z"
+            ]
         );
         assert_eq!(range.bounds().unwrap().1, now.plus_millis(1));
         assert!(range.intervals.windows(2).all(|pair| pair[0].to == pair[1].from));

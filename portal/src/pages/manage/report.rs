@@ -273,7 +273,7 @@ mod tests {
             "openapi: [",
             "{\"openapi\": \"9.9\"}",
             "just text",
-            "{\"swagger\": 2}",
+            "{\"swagger\": \"7\"}",
         ] {
             let read = read_now(bytes.as_bytes(), "/x");
             assert!(!read.report.usable && read.root.is_none(), "{bytes}");
