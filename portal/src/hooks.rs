@@ -51,7 +51,7 @@ hook! {
     QuotaUse(QuotaQuery) -> Result<Vec<Quantity>, HookError>;
     /// Starts every billing run that is due by an instant.
     DueRuns(Timestamp) -> Result<DueRun, HookError>;
-    /// The gateways and what each serves.
+    /// The gateway of this process and what it serves, where there is one.
     Gateways(()) -> Result<Vec<GatewayStatus>, HookError>;
 }
 
@@ -83,6 +83,14 @@ pub struct GatewayStatus {
     pub region: String,
     /// Revision of the snapshot that it serves.
     pub revision: i64,
+    /// Version of its program.
+    pub version: String,
+    /// Whether it takes requests.
+    pub ready: bool,
+    /// Records of usage that wait on its disk to be shipped.
+    pub waiting_records: i64,
+    /// Milliseconds that its clock is ahead of the control plane's.
+    pub clock_offset_ms: i64,
     /// When it said so.
     pub seen_at: Timestamp,
 }

@@ -128,6 +128,7 @@ impl Running {
     /// Stops accepting, lets requests in flight finish, stops publishing.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
+        self.app.publisher.outlet().close();
         for task in self.tasks {
             let _ = task.await;
         }
@@ -252,10 +253,18 @@ async fn housekeeping(app: App, mut stop: watch::Receiver<bool>) {
             .store
             .prune_attempts(now.plus_millis(-crate::people::throttle::WINDOW_MS))
             .await;
+        let nodes = app.store.prune_nodes(now.plus_millis(-CHANGES_KEPT_MS)).await;
         let searches = app.store.prune_searches(now.plus_millis(-SEARCHES_KEPT_MS)).await;
-        for error in [changes.err(), keys.err(), sessions.err(), tries.err(), searches.err()]
-            .into_iter()
-            .flatten()
+        for error in [
+            changes.err(),
+            keys.err(),
+            sessions.err(),
+            tries.err(),
+            nodes.err(),
+            searches.err(),
+        ]
+        .into_iter()
+        .flatten()
         {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

@@ -93,6 +93,12 @@ pub(crate) struct Config {
     pub(crate) master_key_file: PathBuf,
     pub(crate) mail: ::mail::Settings,
     pub(crate) node: String,
+    pub(crate) region: String,
+    /// Where a gateway without the portal in its process gets its snapshot.
+    pub(crate) control_url: Option<String>,
+    pub(crate) control_token: String,
+    pub(crate) control_ca: Option<PathBuf>,
+    pub(crate) control_tls: Option<TlsFiles>,
     pub(crate) drain_timeout: Duration,
     /// Keys set to something that this version does not do; `serve` refuses them.
     pub(crate) not_built: Vec<String>,
@@ -109,7 +115,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("analytics.url", "ClickHouse"),
     ("counters.url", "shared counters in Redis"),
     ("telemetry.otlp_url", "exporting traces"),
-    ("control.url", "a gateway apart from its control plane"),
 ];
 
 impl Config {
@@ -164,6 +169,11 @@ impl Config {
             node: Some(values.text("node").to_owned())
                 .filter(|node| !node.is_empty())
                 .unwrap_or_else(host_name),
+            region: values.text("region").to_owned(),
+            control_url: Some(values.text("control.url").to_owned()).filter(|url| !url.is_empty()),
+            control_token: values.text("control.token").to_owned(),
+            control_ca: values.path("control.tls.ca"),
+            control_tls: values.tls("control.tls.cert", "control.tls.key")?,
             drain_timeout: values.duration("drain_timeout")?,
             data_dir,
             not_built,

@@ -69,8 +69,8 @@ fn demo(options: &Options, environment: &Environment) -> Result<(), Error> {
     let sample = child::SampleApi::start(&secret).map_err(Error::SampleApi)?;
     let runtime = serve::runtime()?;
     runtime.block_on(async {
-        let signals = serve::Signals::listen();
-        let running = serve::start(config.clone(), environment).await?;
+        let mut signals = serve::Signals::listen();
+        let running = serve::start(config.clone(), serve::Roles::ALL, environment).await?;
         let facts = set_up::Facts {
             gateway_url: config.gateway_public_url.clone(),
             portal_url: config.portal_public_url.clone(),

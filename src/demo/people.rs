@@ -31,7 +31,7 @@ pub(super) async fn make(running: &Running, organisation: Option<&str>) -> Resul
             None,
         ),
     ];
-    let (store, clock) = running.base();
+    let (store, clock) = running.base().ok_or_else(|| "this process has no store".to_owned())?;
     let mut logins = Vec::new();
     for (role, email, name, staff, membership) in wishes {
         let wish = LoginWish {

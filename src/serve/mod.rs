@@ -5,7 +5,10 @@
 //! that nothing is written any more; metering counts the rest; then the others.
 
 mod baseline;
+mod control;
 mod data_dir;
+mod data_plane;
+mod follow;
 mod ops;
 mod roles;
 mod start;
@@ -32,6 +35,20 @@ const CONTROL_NICE: i32 = 5;
 pub(crate) enum Error {
     #[error("this configuration cannot be served:\n{0}")]
     NotBuilt(String),
+    #[error("these roles cannot run apart with this configuration:\n{0}")]
+    Roles(String),
+    #[error(
+        "{0}: not there. A gateway opens sealed secrets with the key that the portal made: copy that file here and name it in secrets.master_key_file"
+    )]
+    MasterKey(std::path::PathBuf),
+    #[error("{path}: cannot be read")]
+    ControlFile {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the control plane cannot be asked")]
+    Control(#[from] snapshot::control::Error),
     #[error("the runtime cannot be started")]
     Runtime(#[source] std::io::Error),
     #[error(transparent)]
@@ -88,11 +105,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 ///
 /// # Errors
 /// Why it did not start.
-pub(crate) fn run(config: Config, _roles: Roles, environment: &Environment) -> Result<(), Error> {
+pub(crate) fn run(config: Config, roles: Roles, environment: &Environment) -> Result<(), Error> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let signals = Signals::listen();
-        let running = start(config, environment).await?;
+        let mut signals = Signals::listen();
+        // A gateway that waits for its first snapshot can be told to end, too.
+        let running = tokio::select! {
+            started = start(config, roles, environment) => started?,
+            () = signals.told_to_end() => return Ok(()),
+        };
         running.announce();
         signals.told_to_end().await;
         running.stop().await;
@@ -117,8 +138,8 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    pub(crate) async fn told_to_end(self) {
-        let Some((mut term, mut int)) = self.0 else {
+    pub(crate) async fn told_to_end(&mut self) {
+        let Some((term, int)) = &mut self.0 else {
             tracing::error!("signals cannot be listened for; only kill ends this process");
             return std::future::pending().await;
         };

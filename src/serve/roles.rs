@@ -1,13 +1,16 @@
-//! Which services a process runs.
+//! Which services a process runs, and what that asks of its configuration.
+
+use super::Error;
+use crate::config::Config;
 
 /// Services of one process.
 #[expect(clippy::struct_excessive_bools, reason = "each role is there or not, independently")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Roles {
-    gateway: bool,
-    portal: bool,
-    metering: bool,
-    billing: bool,
+    pub(super) gateway: bool,
+    pub(super) portal: bool,
+    pub(super) metering: bool,
+    pub(super) billing: bool,
 }
 
 impl Roles {
@@ -22,7 +25,7 @@ impl Roles {
     /// From their names.
     ///
     /// # Errors
-    /// A name that is no role, or a set that cannot run yet.
+    /// A name that is no role, or none at all.
     pub(crate) fn parse(names: &[String]) -> Result<Self, String> {
         let mut roles = Self {
             gateway: false,
@@ -43,10 +46,55 @@ impl Roles {
                 }
             }
         }
-        if roles == Self::ALL {
-            return Ok(roles);
+        Ok(roles)
+    }
+
+    /// Whether the process has the relational store open.
+    pub(super) const fn has_store(self) -> bool {
+        self.portal || self.metering || self.billing
+    }
+
+    /// What must be true before the process is ready.
+    pub(super) fn conditions(self) -> impl Iterator<Item = &'static str> {
+        let of_gateway = ["snapshot", "gateway"].into_iter().filter(move |_| self.gateway);
+        let of_metering = ["journal replayed"]
+            .into_iter()
+            .filter(move |_| self.gateway && self.metering);
+        of_gateway.chain(of_metering)
+    }
+
+    /// Whether the configuration connects these roles to those that run elsewhere.
+    ///
+    /// # Errors
+    /// Everything that is missing, one a line.
+    pub(super) fn check(self, config: &Config) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        let postgres = config
+            .store_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("postgres"));
+        if self.has_store() && !(self.portal && self.metering && self.billing) && !postgres {
+            missing
+                .push("store.url: portal, metering and billing in different processes share a postgres://… database");
         }
-        Err("a process runs all four roles: splitting them is not supported yet".to_owned())
+        if self.gateway != self.metering {
+            missing.push("usage.url: a gateway and metering in different processes need kafka://…");
+        }
+        if self.portal != self.metering {
+            missing.push("analytics.url: portal and metering in different processes need clickhouse+http://…");
+        }
+        if self.gateway && !self.portal {
+            if config.control_url.is_none() {
+                missing.push("control.url: a gateway without the portal gets its snapshot from there");
+            }
+            if config.control_token.is_empty() {
+                missing.push("control.token: a token of scope gateways:connect, made with POST /api/v1/tokens");
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Roles(missing.join("\n")))
     }
 }
 
@@ -55,14 +103,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_roles_run_in_one_process_and_others_are_refused_with_a_reason() {
+    fn roles_are_read_by_name_and_others_refused() {
         let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(Roles::parse(&names("gateway,portal,metering,billing")), Ok(Roles::ALL));
-        assert!(
-            Roles::parse(&names("gateway"))
-                .unwrap_err()
-                .contains("not supported yet")
-        );
+        let gateway = Roles::parse(&names("gateway")).unwrap();
+        assert!(gateway.gateway && !gateway.has_store());
         assert!(
             Roles::parse(&names("gatway"))
                 .unwrap_err()

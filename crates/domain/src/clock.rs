@@ -176,6 +176,34 @@ impl Clock {
     }
 }
 
+/// How a test clock stands, for other processes that follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    /// Milliseconds ahead of the operating system's clock while it runs.
+    pub offset_ms: i64,
+    /// Where it stands, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_at: Option<Timestamp>,
+}
+
+impl Clock {
+    /// How it stands.
+    pub fn reading(&self) -> Reading {
+        let frozen = self.0.frozen_at_ms.load(Ordering::Acquire);
+        Reading {
+            offset_ms: self.0.offset_ms.load(Ordering::Acquire),
+            frozen_at: (frozen != RUNNING).then(|| Timestamp::from_millis(frozen)),
+        }
+    }
+
+    /// Stands as the clock of another process does.
+    pub fn follow(&self, reading: Reading) {
+        self.0.offset_ms.store(reading.offset_ms, Ordering::Release);
+        let frozen = reading.frozen_at.map_or(RUNNING, Timestamp::as_millis);
+        self.0.frozen_at_ms.store(frozen, Ordering::Release);
+    }
+}
+
 /// Whether the clock stands or runs on after [`Clock::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freeze {

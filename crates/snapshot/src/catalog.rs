@@ -32,6 +32,25 @@ fn upsert<K: Ord, R: PartialEq>(rows: &mut BTreeMap<K, Arc<R>>, id: K, record: R
 }
 
 impl Rows {
+    /// All rows as changes from nothing.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+        let apis = self
+            .apis
+            .values()
+            .map(|row| Change::UpsertApi(Box::new((**row).clone())));
+        let meters = self.meters.values().map(|row| Change::UpsertMeter((**row).clone()));
+        let products = self.products.values().map(|row| Change::UpsertProduct((**row).clone()));
+        let plans = self
+            .plans
+            .values()
+            .map(|row| Change::UpsertPlanVersion((**row).clone()));
+        let anonymous = self
+            .anonymous
+            .values()
+            .map(|row| Change::UpsertAnonymous((**row).clone()));
+        apis.chain(meters).chain(products).chain(plans).chain(anonymous)
+    }
+
     /// Takes up a change of the catalog; gives back one of consumers or keys.
     pub(crate) fn apply(&mut self, change: Change) -> Option<Change> {
         match change {

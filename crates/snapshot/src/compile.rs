@@ -142,6 +142,16 @@ impl Snapshot {
         self.consumers.iter().map(|(_, consumer)| consumer)
     }
 
+    /// Everything as changes from nothing: compiled, they give this snapshot again.
+    pub fn rows(&self) -> impl Iterator<Item = Change> {
+        let consumers = self
+            .consumers()
+            .map(|consumer| Change::UpsertConsumer((*consumer.record).clone()));
+        let keys = self.keys.by_hash.iter();
+        let keys = keys.map(|(hash, entry)| Change::UpsertKey(entry.row(*hash)));
+        self.catalog.rows.changes().chain(consumers).chain(keys)
+    }
+
     /// A plan version by its id.
     pub fn plan(&self, id: PlanVersionId) -> Option<&Arc<CompiledPlan>> {
         self.catalog.plans.get(&id)

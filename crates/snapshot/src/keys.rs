@@ -46,6 +46,19 @@ impl KeyEntry {
         self.products.as_deref().unwrap_or_default()
     }
 
+    /// The row that it was compiled from.
+    pub(crate) fn row(&self, hash: KeyHash) -> KeyRecord {
+        KeyRecord {
+            id: self.credential,
+            hash,
+            mode: self.mode,
+            consumer: self.consumer,
+            products: self.pinned().to_vec(),
+            expires_at: self.expires_at,
+            revoked: false,
+        }
+    }
+
     /// Whether its life is over.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| now >= end)

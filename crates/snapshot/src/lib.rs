@@ -8,31 +8,43 @@
 //! The [`Feed`] hands the current snapshot to the gateway's threads, which look at one atomic number for each request,
 //! and drops what is no longer used on a thread of its own.
 //!
-//! Deliberately absent: counters (they live outside, keyed by stable ids), the store, and the network: how changes reach
-//! a gateway of another process is not decided here.
+//! A gateway in another process than its control plane is fed by a [`Remote`]: it asks the [`Outlet`] of the control plane
+//! for what is new, verifies and compiles it here, and keeps a copy on disk from which it starts while everything else
+//! is down.
+//!
+//! Deliberately absent: counters (they live outside, keyed by stable ids), the store, and who may ask an outlet.
 
 mod api;
 mod catalog;
 mod compile;
 mod consumer;
+pub mod control;
+mod copy;
 mod error;
 mod feed;
 mod keys;
 mod meter;
+mod outlet;
 mod plan;
+pub mod remote;
 mod routes;
 mod shards;
 pub mod source;
 mod target;
+pub mod wire;
 
 pub use api::{CompiledApi, CompiledOperation, OpenedHeader};
 pub use catalog::Routes;
 pub use compile::{Snapshot, compile};
 pub use consumer::{CompiledConsumer, CompiledSubscription};
+pub use control::Control;
+pub use copy::Refused;
 pub use error::{Error, Fault, Object};
 pub use feed::{Changes, Feed, Publisher, Reader};
 pub use keys::{Identity, KeyEntry};
 pub use meter::{CompiledMeter, Reading};
+pub use outlet::{Has, Outlet, Prepared};
 pub use plan::{CompiledAnonymous, CompiledPlan, CompiledProduct, OperationLimits};
+pub use remote::Remote;
 pub use routes::{Found, Route};
 pub use target::{CompiledTarget, Scheme};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::audit::{self, Entry};
+use crate::dialect::{self, Dialect, Hints};
 use crate::kind::Kind;
 use crate::page::Scope;
 use crate::{Error, Result, Store, Tx, args};
@@ -129,6 +130,11 @@ impl Store {
             changes: BTreeSet::new(),
             events: Vec::new(),
         })
+    }
+
+    /// Hints that a control transaction was committed, by this process or another.
+    pub fn hints(&self) -> Hints {
+        self.control.hints()
     }
 
     /// The newest revision.
@@ -282,6 +288,9 @@ impl ControlTx {
                     args![revision, kind.as_str(), id, self.now],
                 )
                 .await?;
+        }
+        if self.tx.dialect() == Dialect::Postgres {
+            self.tx.rows(dialect::POSTGRES_NOTIFY, args![]).await?;
         }
         self.tx.commit().await?;
         Ok(Some(revision))

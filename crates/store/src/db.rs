@@ -163,6 +163,13 @@ impl Db {
         self.row(sql, args).await?.as_ref().map(|row| row.at(0)).transpose()
     }
 
+    pub(crate) fn hints(&self) -> dialect::Hints {
+        match &self.0 {
+            Pool::Sqlite { .. } => dialect::Hints(None, None),
+            Pool::Postgres(pool) => dialect::Hints(Some(pool.clone()), None),
+        }
+    }
+
     /// Closes the pools; open transactions end first.
     pub async fn close(&self) {
         match &self.0 {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::error::{DatabaseError, ErrorKind};
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgListener, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::{Error, Result};
@@ -28,6 +28,47 @@ pub(crate) const POSTGRES_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub(crate) const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Takes a named lock until the end of the transaction (SQLite has one writer and needs none).
 pub(crate) const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text";
+
+/// Tells other processes that a control transaction is committed; delivered at the commit.
+pub(crate) const POSTGRES_NOTIFY: &str = "SELECT pg_notify('tollgate_revision', '')";
+const CHANNEL: &str = "tollgate_revision";
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// Hints that something was committed, perhaps by another process. They may be late or missing, never wrong: who gets
+/// one looks at the revision, and looks without one every now and then.
+#[derive(Debug)]
+pub struct Hints(pub(crate) Option<PgPool>, pub(crate) Option<PgListener>);
+
+impl Hints {
+    /// Waits for the next; for ever on a database that gives none.
+    pub async fn next(&mut self) {
+        let Some(pool) = &self.0 else {
+            return std::future::pending().await;
+        };
+        if self.1.is_none() {
+            match listen(pool).await {
+                Ok(listener) => self.1 = Some(listener),
+                Err(error) => {
+                    tracing::warn!(%error, "not listening for changes; looking for them once a second");
+                    tokio::time::sleep(LISTEN_AGAIN).await;
+                    return;
+                }
+            }
+        }
+        if let Some(listener) = &mut self.1
+            && listener.recv().await.is_err()
+        {
+            self.1 = None;
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+}
+
+async fn listen(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
 
 /// Which database a store runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,6 +46,11 @@ pub(crate) const fn deployment(area: Area, access: Access) -> Need {
     Need::Deployment(Scope::Area(area, access))
 }
 
+/// Needs the token of a gateway.
+pub(crate) const fn gateway() -> Need {
+    Need::Deployment(Scope::GatewaysConnect)
+}
+
 /// A route.
 pub(crate) struct Endpoint {
     pub(crate) method: Method,

@@ -3,14 +3,21 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::clock::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use store::Node;
 use utoipa::ToSchema;
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Id};
 use super::endpoint::Doc;
 use crate::app::App;
+use crate::hooks::GatewayStatus;
+use crate::http::body::Body;
 use crate::http::cursor::Listed;
-use crate::http::problem::Problem;
+use crate::http::problem::{Fault, Problem};
+
+/// A node that has said nothing for so long is not listed any more.
+const LISTED_MS: i64 = 86_400_000;
+const MAX_NAME: usize = 100;
 
 /// A gateway.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,30 +27,58 @@ pub(crate) struct GatewayBody {
     node: String,
     /// Its region; empty when there is none.
     region: String,
+    /// Version of its program.
+    version: String,
     /// Revision that it serves.
     revision: i64,
     /// Revisions between that and the newest.
     lag: i64,
+    /// Whether it takes requests.
+    ready: bool,
+    /// Records of usage that wait on its disk to be shipped.
+    waiting_records: i64,
+    /// Milliseconds that its clock is ahead of the control plane's.
+    clock_offset_ms: i64,
     /// When it said so.
     #[schema(value_type = String, format = DateTime)]
     seen_at: Timestamp,
 }
 
-/// `GET /gateways`
-pub(crate) async fn list(State(app): State<App>) -> Answer {
-    let newest = app.store.revision().await?;
-    let nodes = app.hooks.gateways.call(()).await.map_err(|error| {
+/// The gateway of this process and those that have reported lately.
+pub(crate) async fn all(app: &App) -> Result<Vec<GatewayStatus>, Problem> {
+    let mut nodes = app.hooks.gateways.call(()).await.map_err(|error| {
         tracing::error!(%error, "the gateways cannot be listed");
         Problem::internal()
     })?;
-    let body = |node: crate::hooks::GatewayStatus| GatewayBody {
+    let since = app.clock.now().plus_millis(-LISTED_MS);
+    nodes.extend(app.store.nodes(since).await?.into_iter().map(|node| GatewayStatus {
+        node: node.node,
+        region: node.region,
+        version: node.version,
+        revision: node.revision,
+        ready: node.ready,
+        waiting_records: node.waiting_records,
+        clock_offset_ms: node.clock_offset_ms,
+        seen_at: node.seen_at,
+    }));
+    Ok(nodes)
+}
+
+/// `GET /gateways`
+pub(crate) async fn list(State(app): State<App>) -> Answer {
+    let newest = app.store.revision().await?;
+    let body = |node: GatewayStatus| GatewayBody {
         lag: newest.saturating_sub(node.revision).max(0),
         node: node.node,
         region: node.region,
+        version: node.version,
         revision: node.revision,
+        ready: node.ready,
+        waiting_records: node.waiting_records,
+        clock_offset_ms: node.clock_offset_ms,
         seen_at: node.seen_at,
     };
-    let items = nodes.into_iter().map(body).collect();
+    let items = all(&app).await?.into_iter().map(body).collect();
     Ok(answer::json(
         StatusCode::OK,
         &Listed::<GatewayBody> {
@@ -56,4 +91,78 @@ pub(crate) async fn list(State(app): State<App>) -> Answer {
 /// Documentation of [`list`].
 pub(crate) fn list_doc() -> Doc {
     Doc::new("gateways", "listGateways", "List gateways").answer::<Listed<GatewayBody>>(200, "All nodes")
+}
+
+/// What a gateway says of itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Report {
+    /// Its region; empty when there is none.
+    #[serde(default)]
+    region: String,
+    /// Version of its program.
+    version: String,
+    /// Revision that it serves.
+    revision: i64,
+    /// Whether it takes requests.
+    ready: bool,
+    /// Records of usage that wait on its disk to be shipped.
+    #[serde(default)]
+    waiting_records: i64,
+    /// What its clock shows.
+    #[schema(value_type = String, format = DateTime)]
+    now: Timestamp,
+    /// When it started.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+}
+
+/// What a gateway is told.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Noted {
+    /// Milliseconds that its clock is ahead of the control plane's, travel time included.
+    clock_offset_ms: i64,
+}
+
+/// `PUT /gateways/{node}`
+pub(crate) async fn report(State(app): State<App>, Id(node): Id<String>, Body(said): Body<Report>) -> Answer {
+    let mut faults = Vec::new();
+    let texts = [("", &node), ("/region", &said.region), ("/version", &said.version)];
+    for (pointer, text) in texts {
+        if text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            faults.push(Fault::at(
+                pointer,
+                format!("at most {MAX_NAME} bytes without control characters"),
+            ));
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let now = app.clock.now();
+    let noted = Noted {
+        clock_offset_ms: said.now.millis_since(now),
+    };
+    app.store
+        .note_node(&Node {
+            node,
+            region: said.region,
+            version: said.version,
+            revision: said.revision,
+            ready: said.ready,
+            waiting_records: said.waiting_records,
+            clock_offset_ms: noted.clock_offset_ms,
+            started_at: said.started_at,
+            seen_at: now,
+        })
+        .await?;
+    Ok(answer::json(StatusCode::OK, &noted))
+}
+
+/// Documentation of [`report`].
+pub(crate) fn report_doc() -> Doc {
+    Doc::new("gateways", "reportGateway", "Say how a gateway does")
+        .text("Gateways of other processes do so every few seconds; nothing of it is audited.")
+        .body::<Report>()
+        .answer::<Noted>(200, "Noted")
 }

@@ -21,6 +21,7 @@ pub(crate) mod consumers;
 pub(crate) mod credentials;
 pub(crate) mod document;
 pub(crate) mod endpoint;
+pub(crate) mod feed;
 pub(crate) mod gateways;
 pub(crate) mod idempotency;
 pub(crate) mod invoices;

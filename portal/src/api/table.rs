@@ -1,12 +1,12 @@
 //! The one table of the Admin API: method, path, what a caller needs, handler, documentation.
 
-use super::endpoint::{Endpoint, account, delete, deployment, get, patch, post, put};
+use super::endpoint::{Endpoint, account, delete, deployment, gateway, get, patch, post, put};
 use super::scope::Access::{Read, Write};
 use super::scope::Area::{
     Accounts, Audit, Billing, Config, Consumers, Credentials, Invoices, Subscriptions, Usage, Users,
 };
 use super::{
-    accounts, audit_events, billing, billing_preview, config, consumers, credentials, gateways, invoices,
+    accounts, audit_events, billing, billing_preview, config, consumers, credentials, feed, gateways, invoices,
     invoices_evidence, invoices_money, members, plans, products, reconciliation, requests, revenue, subscriptions,
     test_clock, tokens, transitions, usage, usage_events, users,
 };
@@ -31,6 +31,9 @@ fn configuration() -> Vec<Endpoint> {
         post("/plans/{product}/{plan}/archive", deployment(Config, Write), plans::archive, plans::archive_doc()),
         post("/plans/{product}/{plan}/migrate", deployment(Config, Write), plans::migrate, plans::migrate_doc()),
         get("/gateways", deployment(Config, Read), gateways::list, gateways::list_doc()),
+        put("/gateways/{id}", gateway(), gateways::report, gateways::report_doc()),
+        get("/feed", gateway(), feed::show, feed::show_doc()),
+        get("/feed/use", gateway(), feed::used, feed::used_doc()),
         get("/audit-events", account(Audit, Read), audit_events::list, audit_events::list_doc()),
         post("/test-clock/advance", deployment(Billing, Write), test_clock::advance, test_clock::advance_doc()),
     ]

@@ -53,6 +53,9 @@ pub(crate) async fn advance(State(app): State<App>, Body(wanted): Body<Advance>)
     app.clock
         .advance(wanted.to, freeze)
         .map_err(|error| Problem::invalid(vec![Fault::at("/to", error.to_string())]))?;
+    let reading = app.clock.reading();
+    app.store.set_test_clock(reading).await?;
+    app.publisher.outlet().set_clock(Some(reading));
     subscribing::carry_out_due(&app).await?;
     let failed = |error: crate::hooks::HookError| {
         tracing::error!(%error, "the billing runs that are due failed");

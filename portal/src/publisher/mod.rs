@@ -13,11 +13,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::ids::{ConsumerId, CredentialId};
+use snapshot::Outlet;
 use snapshot::source::Change;
 use store::{Actor, ControlTx, Kind};
 use tokio::sync::{Notify, watch};
 
 use self::catalog::{Catalog, Error, Operations};
+use crate::api::feed;
 use crate::app::App;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -33,12 +35,18 @@ struct State {
     wake: Notify,
     published: AtomicI64,
     operations: Operations,
+    outlet: Outlet,
 }
 
 impl Publisher {
     /// Something was committed.
     pub(crate) fn wake(&self) {
         self.0.wake.notify_one();
+    }
+
+    /// Where gateways of other processes get what is published.
+    pub(crate) fn outlet(&self) -> &Outlet {
+        &self.0.outlet
     }
 
     /// The newest revision that the gateways can get.
@@ -80,12 +88,15 @@ impl Worker {
     /// Publishes after each wake until `stop` turns true.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let state = Arc::clone(&self.app.publisher.0);
+        let mut hints = self.app.store.hints();
         loop {
             tokio::select! {
                 () = state.wake.notified() => {}
+                () = hints.next() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
+            feed::follow_clock(&self.app).await;
             if let Err(error) = self.publish().await {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -115,12 +126,15 @@ impl Worker {
             revision,
             whole,
         } = collected?;
+        let outlet = self.app.publisher.outlet();
+        let prepared = (!whole).then(|| outlet.prepare(&changes));
         let previous = if whole { None } else { Some(self.feed.feed().current()) };
         let key = self.app.master_key.clone();
         let number = u64::try_from(revision).unwrap_or_default();
         let compiled =
             tokio::task::spawn_blocking(move || snapshot::compile(previous.as_deref(), changes, number, &key))
                 .await??;
+        outlet.publish(&compiled, prepared);
         self.feed.publish(compiled);
         self.known = Some(catalog);
         self.revision = revision;

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod customers;
+mod feed;
 mod hostile;
 mod isolation;
 mod money;

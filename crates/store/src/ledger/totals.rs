@@ -34,7 +34,7 @@ pub struct PeriodTotals {
 }
 
 /// What was used in 15 minutes, for counters that are rebuilt after a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WindowUse {
     /// Who pays.
     pub subscription: SubscriptionId,

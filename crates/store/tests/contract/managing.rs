@@ -112,3 +112,63 @@ async fn newcomers_and_the_names_of_subscribers_are_those_of_live_subscriptions(
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_node_is_known_by_what_it_said_last() {
+    on_both(async |store| {
+        let node = |name: &str, revision: i64, seconds: i64| store::Node {
+            node: name.to_owned(),
+            region: "eu".to_owned(),
+            version: "1".to_owned(),
+            revision,
+            ready: true,
+            waiting_records: 3,
+            clock_offset_ms: -4,
+            started_at: at(0),
+            seen_at: at(seconds),
+        };
+        store.note_node(&node("b", 1, 1)).await.unwrap();
+        store.note_node(&node("a", 1, 1)).await.unwrap();
+        store.note_node(&node("b", 2, 5)).await.unwrap();
+        assert_eq!(store.nodes(at(0)).await.unwrap(), [node("a", 1, 1), node("b", 2, 5)]);
+        assert_eq!(store.nodes(at(2)).await.unwrap(), [node("b", 2, 5)]);
+        assert_eq!(store.prune_nodes(at(2)).await.unwrap(), 1);
+        assert_eq!(store.nodes(at(0)).await.unwrap(), [node("b", 2, 5)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_test_clock_is_what_was_set_last() {
+    on_both(async |store| {
+        assert_eq!(store.test_clock().await.unwrap(), None);
+        for frozen_at in [None, Some(at(7))] {
+            let reading = domain::clock::Reading {
+                offset_ms: 5,
+                frozen_at,
+            };
+            store.set_test_clock(reading).await.unwrap();
+            assert_eq!(store.test_clock().await.unwrap(), Some(reading));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_hints_to_other_processes_where_the_database_can() {
+    on_both(async |store| {
+        let mut hints = store.hints();
+        let listening =
+            tokio::spawn(async move { tokio::time::timeout(std::time::Duration::from_secs(2), hints.next()).await });
+        // Listening takes a moment; a hint before it is missed, as it may be.
+        for _ in 0..10 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let mut tx = change(&store).await;
+            tx.changed(store::Kind::Api, "x");
+            tx.commit().await.unwrap();
+        }
+        let heard = listening.await.unwrap();
+        assert_eq!(heard.is_ok(), store.control.dialect() == store::Dialect::Postgres);
+    })
+    .await;
+}

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 
+use crate::api::gateways;
 use crate::app::App;
 use crate::hooks::GatewayStatus;
 use crate::http::problem::Problem;
@@ -33,10 +34,7 @@ struct Gateways {
 
 /// The nodes, as `GET /gateways` lists them.
 pub(super) async fn nodes(app: &App) -> Result<Vec<GatewayStatus>, Problem> {
-    app.hooks.gateways.call(()).await.map_err(|error| {
-        tracing::error!(%error, "the gateways cannot be listed");
-        Problem::internal()
-    })
+    gateways::all(app).await
 }
 
 /// `GET /admin/gateways`
@@ -47,6 +45,8 @@ pub(super) async fn list(State(app): State<App>, staff: Staff) -> Page {
         let lag = newest.saturating_sub(node.revision).max(0);
         let (state, class) = if now.millis_since(node.seen_at) > SILENT_MS {
             ("Silent", "bad")
+        } else if !node.ready {
+            ("Not ready", "bad")
         } else if lag > 0 {
             ("Catching up", "busy")
         } else {
