@@ -7,7 +7,8 @@ use domain::clock::Timestamp;
 use domain::limit::REQUESTS;
 use domain::quantity::Quantity;
 use domain::usage::{Fact, Kind, ProducerId, Record};
-use store::ledger::{BucketKey, Claim, Ended, Gap, LedgerBatch, OpenRequest, Poison, ProducerBatch};
+use store::ledger::{BucketKey, Claim, Ended, Gap, LedgerBatch, OpenRequest, Poison, ProducerBatch, Unattributed};
+use usage_source::Refused;
 
 const QUARTER_HOUR_MS: i64 = 900_000;
 
@@ -25,6 +26,7 @@ pub(crate) struct Fold {
     totals: BTreeMap<BucketKey, (Quantity, u64)>,
     producers: BTreeMap<ProducerId, Part>,
     again: Vec<Again>,
+    unattributed: Vec<Unattributed>,
     records: u64,
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct Folded {
     /// One for each producer of the ledger batch, in its order; their commit is still to be filled in.
     pub(crate) analytics: Vec<Batch>,
     pub(crate) again: Vec<Again>,
+    /// Messages of a log that cannot be read; the log's part of the ledger batch takes them up.
+    pub(crate) unattributed: Vec<Unattributed>,
     pub(crate) records: u64,
 }
 
@@ -83,6 +87,7 @@ impl Fold {
             Err(error) => {
                 let poison = Poison {
                     seq,
+                    to_seq: None,
                     reason: error.to_string(),
                     raw: bytes.to_vec(),
                 };
@@ -138,9 +143,36 @@ impl Fold {
         part.ledger.gaps.extend(lost);
     }
 
-    /// How many records are folded.
-    pub(crate) const fn records(&self) -> u64 {
+    /// Takes a message that cannot be read: the records that it holds are due and counted by nobody.
+    pub(crate) fn refused(&mut self, claim: Claim, range: std::ops::Range<u64>, reason: String, raw: Vec<u8>) {
+        let part = self.part(claim);
+        let from = range.start.max(part.ledger.next_seq);
+        if from >= range.end {
+            return;
+        }
+        part.ledger.next_seq = range.end;
+        part.ledger.poison.push(Poison {
+            seq: from,
+            to_seq: Some(range.end),
+            reason,
+            raw,
+        });
+    }
+
+    /// Takes a message that cannot be read and does not tell whose records it holds.
+    pub(crate) fn unattributed(&mut self, refused: Refused) {
+        self.unattributed.push(Unattributed {
+            part: refused.partition,
+            offset: refused.offset,
+            reason: refused.reason,
+            raw: refused.raw,
+        });
+    }
+
+    /// How many records are folded, those that came again too.
+    pub(crate) fn taken(&self) -> u64 {
         self.records
+            .saturating_add(u64::try_from(self.again.len()).unwrap_or(u64::MAX))
     }
 
     /// The position after what is folded of a producer.
@@ -151,6 +183,7 @@ impl Fold {
     pub(crate) fn finish(self) -> Folded {
         let mut folded = Folded {
             again: self.again,
+            unattributed: self.unattributed,
             records: self.records,
             ..Folded::default()
         };

@@ -1,26 +1,24 @@
 //! The running service.
 
-use std::sync::Arc;
-
 use analytics::Embedded;
 use domain::clock::Clock;
-use journal::Journal;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use usage_source::UsageSource;
 
 use crate::metrics::Metrics;
 use crate::pump::{Order, Pump};
 
 /// What metering works with.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Parts<S> {
     /// The store whose ledger it writes.
     pub store: Store,
     /// Where facts go.
     pub analytics: Embedded,
     /// What it reads.
-    pub journal: Arc<Journal>,
+    pub source: S,
     /// The domain clock.
     pub clock: Clock,
 }
@@ -56,7 +54,7 @@ impl Currency {
 
 impl Metering {
     /// Starts the service on the current runtime.
-    pub fn start(parts: Parts) -> Self {
+    pub fn start<S: UsageSource>(parts: Parts<S>) -> Self {
         let (orders, inbox) = mpsc::unbounded_channel();
         let metrics = Metrics::default();
         let pump = Pump::new(parts, metrics.clone());

@@ -1,20 +1,22 @@
 //! The one task: read, fold, commit, hand to analytics, free.
 
-use std::collections::{BTreeMap, HashMap};
+mod again;
+mod partitions;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use analytics::{Batch, Embedded};
 use domain::clock::{Clock, Timestamp};
-use domain::usage::{Fact, Kind, Outcome, ProducerId, Record};
-use journal::Journal;
+use domain::usage::{ProducerId, Record};
 use sha2::Digest as _;
 use store::Store;
-use store::ledger::{AnalyticsBatch, Claim, Ended, LedgerBatch, ProducerBatch, ProducerRow};
+use store::ledger::{AnalyticsBatch, Claim, Ended, ProducerRow};
 use tokio::sync::{Notify, mpsc, oneshot};
-use usage_source::{Delivery, Ending, GapKind, Position, Producer, Segments};
+use usage_source::{Delivery, End, Ending, Ends, GapKind, Producer, UsageSource};
 
-use crate::fold::{Fold, Folded, empty_batch, gap};
+use crate::fold::{Fold, Folded, gap};
 use crate::meter::Parts;
 use crate::metrics::Metrics;
 
@@ -24,10 +26,13 @@ const RECORDS_A_COMMIT: u64 = 20_000;
 const BREATH: Duration = Duration::from_millis(100);
 /// Pause while somebody waits.
 const HURRY: Duration = Duration::from_millis(1);
+/// Pause while somebody waits for a log, whose positions have to be looked up.
+const LOG_HURRY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(500);
+/// How often the quarantine is looked at for what was requeued.
+const REQUEUED: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LAST_BACKOFF: Duration = Duration::from_secs(5);
-const REPLAYED_BATCHES: u32 = 100;
 
 /// What the task is asked for.
 #[derive(Debug)]
@@ -45,8 +50,8 @@ pub enum Error {
     /// Analytics refused or is away.
     #[error("analytics cannot be written")]
     Analytics(#[from] analytics::Error),
-    /// The journal cannot be read.
-    #[error("the usage journal cannot be read")]
+    /// The journal or the log cannot be read.
+    #[error("usage cannot be read")]
     Source(#[from] usage_source::Error),
     /// What was read may not survive a power loss, so it must not be counted yet.
     #[error("the usage journal cannot be synced")]
@@ -59,6 +64,9 @@ pub enum Error {
         /// The first.
         first: u64,
     },
+    /// What was to be read again could not be, because the runtime is ending.
+    #[error("reading again was cut off")]
+    Cut,
 }
 
 /// How long to rest.
@@ -69,7 +77,7 @@ enum Rest {
 }
 
 struct Waiter {
-    targets: Vec<Position>,
+    targets: Ends,
     done: oneshot::Sender<()>,
 }
 
@@ -81,58 +89,66 @@ struct Place {
 }
 
 /// The task's state.
-pub(crate) struct Pump {
+pub(crate) struct Pump<S> {
     store: Store,
     analytics: Embedded,
-    journal: Arc<Journal>,
-    source: Segments,
+    source: S,
     clock: Clock,
+    /// The name under which this task claims partitions.
+    owner: String,
     metrics: Metrics,
     places: HashMap<ProducerId, Place>,
+    /// Partitions of a log that are this task's.
+    partitions: partitions::Held,
     /// Ledger commits are ahead of analytics: batches must be read again.
     behind: bool,
     loaded: bool,
     waiters: Vec<Waiter>,
+    /// When the quarantine was looked at last for what was requeued.
+    looked: Option<Instant>,
 }
 
-fn id(producer: journal::ProducerId) -> ProducerId {
+fn id(producer: usage_source::ProducerId) -> ProducerId {
     ProducerId(u128::from_be_bytes(producer.to_bytes()))
 }
 
-fn source_id(producer: ProducerId) -> journal::ProducerId {
-    journal::ProducerId::from_bytes(producer.0.to_be_bytes())
+fn source_id(producer: ProducerId) -> usage_source::ProducerId {
+    usage_source::ProducerId::from_bytes(producer.0.to_be_bytes())
 }
 
-impl Pump {
-    pub(crate) fn new(parts: Parts, metrics: Metrics) -> Self {
+impl<S: UsageSource> Pump<S> {
+    pub(crate) fn new(parts: Parts<S>, metrics: Metrics) -> Self {
         Self {
-            source: Segments::new(Arc::clone(&parts.journal)),
+            source: parts.source,
             store: parts.store,
             analytics: parts.analytics,
-            journal: parts.journal,
             clock: parts.clock,
+            owner: usage_source::ProducerId::fresh().map_or_else(|_| String::new(), |id| id.to_string()),
             metrics,
             places: HashMap::new(),
+            partitions: partitions::Held::default(),
             behind: true,
             loaded: false,
             waiters: Vec::new(),
+            looked: None,
         }
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         let bell = Arc::new(Notify::new());
         let ring = Arc::clone(&bell);
-        self.source.on_ready(move || ring.notify_one());
+        self.source.on_ready(Box::new(move || ring.notify_one()));
         let mut backoff = FIRST_BACKOFF;
         loop {
             self.source.arm();
             let outcome = self.round().await;
-            self.answer();
+            self.answer().await;
             let rest = match outcome {
                 Ok(more) => {
                     backoff = FIRST_BACKOFF;
+                    let hurry = self.source.log().map_or(HURRY, |_| LOG_HURRY);
                     match (more, self.waiters.is_empty()) {
-                        (_, false) => Rest::For(HURRY),
+                        (_, false) => Rest::For(hurry),
                         (true, true) => Rest::For(BREATH),
                         (false, true) => Rest::UntilBell,
                     }
@@ -149,7 +165,7 @@ impl Pump {
             };
             match self.rest(rest, &bell, &mut inbox).await {
                 Some(Order::CatchUp(done)) => self.waiters.push(Waiter {
-                    targets: self.source.positions(),
+                    targets: self.source.ends(),
                     done,
                 }),
                 Some(Order::Stop) => return,
@@ -177,18 +193,35 @@ impl Pump {
         }
     }
 
-    fn answer(&mut self) {
-        let counted = |target: &Position| {
-            let place = self.places.get(&id(target.producer));
-            target.next_seq == 0 || place.is_some_and(|place| place.next_seq >= target.next_seq)
+    /// Tells those whose wait is over.
+    async fn answer(&mut self) {
+        if self.waiters.is_empty() || self.behind {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
+        let verdicts = self.counted().await.map(|counted| {
+            let reached = |ends: Option<&[End]>| ends.is_some_and(|ends| ends.iter().all(&counted));
+            let judged = waiters.iter_mut().map(|waiter| waiter.targets.get().map(reached));
+            judged.collect::<Vec<_>>()
+        });
+        let verdicts = match verdicts {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "what is counted cannot be looked up");
+                self.waiters = waiters;
+                return;
+            }
         };
-        let (ready, waiting) = std::mem::take(&mut self.waiters)
-            .into_iter()
-            .partition::<Vec<_>, _>(|waiter| !self.behind && waiter.targets.iter().all(counted));
-        self.waiters = waiting;
-        for waiter in ready {
-            // Nobody waits any more when the receiver is gone.
-            let _ = waiter.done.send(());
+        for (mut waiter, verdict) in waiters.into_iter().zip(verdicts) {
+            match verdict {
+                // Nobody waits any more when the receiver is gone.
+                Ok(true) => drop(waiter.done.send(())),
+                Ok(false) => self.waiters.push(waiter),
+                Err(usage_source::Unanswered) => {
+                    waiter.targets = self.source.ends();
+                    self.waiters.push(waiter);
+                }
+            }
         }
     }
 
@@ -202,19 +235,33 @@ impl Pump {
         if !self.loaded {
             self.load().await?;
         }
+        self.take_partitions().await?;
         if self.behind {
             self.catch_analytics_up().await?;
         }
+        if self.looked.is_none_or(|at| at.elapsed() >= REQUEUED) {
+            self.looked = Some(Instant::now());
+            self.take_requeued().await?;
+        }
         let folded = self.fold().await?;
         self.measure_lag();
-        if folded.ledger.producers.is_empty() {
+        if folded.ledger.producers.is_empty() && folded.ledger.log.is_none() {
             return Ok(false);
         }
         self.commit(folded).await?;
         Ok(true)
     }
 
+    /// Begins anew where the ledger stands.
     async fn load(&mut self) -> Result<(), Error> {
+        self.source.rewind();
+        self.load_producers().await?;
+        self.load_partitions().await?;
+        self.loaded = true;
+        Ok(())
+    }
+
+    async fn load_producers(&mut self) -> Result<(), Error> {
         self.places.clear();
         for row in self.store.producers().await? {
             let place = Place {
@@ -225,16 +272,10 @@ impl Pump {
             self.places.insert(row.id, place);
             self.source.resume(source_id(row.id), row.next_seq);
         }
-        for producer in self.source.producers() {
-            if !self.places.contains_key(&id(producer.producer)) {
-                self.source.resume(producer.producer, 0);
-            }
-        }
-        self.loaded = true;
         Ok(())
     }
 
-    async fn place(&mut self, producer: journal::ProducerId) -> Result<Claim, Error> {
+    async fn place(&mut self, producer: usage_source::ProducerId) -> Result<Claim, Error> {
         let key = id(producer);
         if !self.places.contains_key(&key) {
             let known = self.source.producers().into_iter().find(|one| one.producer == producer);
@@ -272,7 +313,7 @@ impl Pump {
 
     async fn fold(&mut self) -> Result<Folded, Error> {
         let mut fold = Fold::default();
-        while fold.records() < RECORDS_A_COMMIT {
+        while fold.taken() < RECORDS_A_COMMIT {
             match self.source.next_batch()? {
                 None => break,
                 Some(Delivery::Records(batch)) => {
@@ -290,19 +331,33 @@ impl Pump {
                     let claim = self.place(producer).await?;
                     fold.unreadable(claim, from..to, reason.as_str());
                 }
+                Some(Delivery::Refused(refused)) => match (refused.producer, refused.range.clone()) {
+                    (Some(producer), Some(range)) => {
+                        let claim = self.place(producer).await?;
+                        fold.refused(claim, range, refused.reason, refused.raw);
+                    }
+                    _ => fold.unattributed(refused),
+                },
             }
         }
         for producer in self.source.producers() {
             self.fold_end(&mut fold, &producer).await?;
         }
-        Ok(fold.finish())
+        let mut folded = fold.finish();
+        self.add_log(&mut folded);
+        Ok(folded)
     }
 
     async fn fold_end(&mut self, fold: &mut Fold, producer: &Producer) -> Result<(), Error> {
         let Some(ending) = producer.ending else { return Ok(()) };
         let claim = self.place(producer.producer).await?;
+        if self.places.get(&claim.producer).is_some_and(|place| place.ended) {
+            // It was acknowledged unless the process ended just before; analytics has caught up since.
+            self.source.ack(producer.producer, producer.next_seq)?;
+            return Ok(());
+        }
         let read = fold.next_seq(claim.producer).unwrap_or(claim.next_seq);
-        if read < producer.next_seq || self.places.get(&claim.producer).is_some_and(|place| place.ended) {
+        if read < producer.next_seq {
             return Ok(());
         }
         let ended = match ending {
@@ -317,7 +372,8 @@ impl Pump {
             };
             gap(
                 claim.producer,
-                lost.from_seq,
+                // A log may have got more of it than its disk has kept.
+                lost.from_seq.max(read),
                 None,
                 kind,
                 Some(Timestamp::from_millis(lost.since_ms)),
@@ -330,8 +386,10 @@ impl Pump {
     /// Makes what was read durable. The ledger survives a power loss: had it counted records that do not, no fact would
     /// ever stand behind its totals.
     async fn secure(&self) -> Result<(), Error> {
-        let journal = Arc::clone(&self.journal);
-        match tokio::task::spawn_blocking(move || journal.sync()).await {
+        let Some(secure) = self.source.secure() else {
+            return Ok(());
+        };
+        match tokio::task::spawn_blocking(secure).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(Error::Unsynced),
         }
@@ -344,6 +402,8 @@ impl Pump {
             self.forget();
             return Ok(());
         };
+        self.source.committed();
+        self.partitions.moved(folded.ledger.log.as_ref());
         self.metrics.records.inc_by(folded.records);
         self.metrics.duplicates.inc_by(folded.again.len() as u64);
         let mut done = Vec::with_capacity(folded.ledger.producers.len());
@@ -361,6 +421,11 @@ impl Pump {
                 producer: batch.claim.producer,
                 first_seq: batch.claim.next_seq,
                 next_seq: batch.next_seq,
+                span: folded
+                    .ledger
+                    .log
+                    .as_ref()
+                    .and_then(|log| log.span_of(batch.claim.producer)),
             });
         }
         // From here on the ledger is ahead: a failure is made good from what the ledger noted.
@@ -381,99 +446,6 @@ impl Pump {
         self.store.analytics_done(notes).await?;
         for note in notes {
             self.source.ack(source_id(note.producer), note.next_seq)?;
-        }
-        Ok(())
-    }
-
-    /// Inserts what the ledger counted and analytics may lack, from the journal.
-    async fn catch_analytics_up(&mut self) -> Result<(), Error> {
-        loop {
-            let notes = self.store.pending_analytics(REPLAYED_BATCHES).await?;
-            self.metrics
-                .analytics_pending
-                .set(i64::try_from(notes.len()).unwrap_or(i64::MAX));
-            if notes.is_empty() {
-                self.behind = false;
-                return Ok(());
-            }
-            for note in notes {
-                let batch = self.read_again(&note).await?;
-                self.finish(&[batch], &[note]).await?;
-            }
-        }
-    }
-
-    async fn read_again(&self, note: &AnalyticsBatch) -> Result<Batch, Error> {
-        let claim = Claim {
-            producer: note.producer,
-            next_seq: note.first_seq,
-            owner_epoch: 0,
-        };
-        let mut fold = Fold::default();
-        let mut reader = self.journal.reader();
-        let mut at = note.first_seq;
-        while at < note.next_seq {
-            match reader.read_from(source_id(note.producer), at, 1 << 20) {
-                Ok(Some(batch)) => {
-                    for (seq, bytes) in batch.records().filter(|(seq, _)| *seq < note.next_seq) {
-                        fold.record(claim, seq, bytes);
-                    }
-                    at = batch.next_seq();
-                }
-                // The ledger has noted the hole already.
-                Err(journal::Error::Missing { first, .. }) => at = first.max(at + 1),
-                Err(journal::Error::Damaged { resume, .. }) => at = resume.unwrap_or(note.next_seq),
-                Ok(None) | Err(journal::Error::Unknown(_)) => {
-                    self.note_lost(note, at).await?;
-                    at = note.next_seq;
-                }
-                Err(error) => return Err(usage_source::Error::from(error).into()),
-            }
-        }
-        let mut batch = fold.finish().analytics.pop().unwrap_or_else(|| empty_batch(claim));
-        batch.ledger_commit = note.ledger_commit;
-        batch.next_seq = note.next_seq;
-        self.add_interrupted(&mut batch, note).await?;
-        Ok(batch)
-    }
-
-    /// Notes a gap in the ledger: it has counted records that no fact will ever stand behind. Their totals stay, and the
-    /// platform must not wait for a journal that somebody took away.
-    async fn note_lost(&self, note: &AnalyticsBatch, first: u64) -> Result<(), Error> {
-        let (producer, next_seq) = (note.producer, note.next_seq);
-        let lost = Error::Lost { producer, first };
-        tracing::error!(to = next_seq, "{lost}");
-        let Some(place) = self.places.get(&producer) else {
-            return Err(lost);
-        };
-        let batch = ProducerBatch {
-            claim: Claim {
-                producer,
-                next_seq: place.next_seq,
-                owner_epoch: place.epoch,
-            },
-            next_seq: place.next_seq,
-            alive_through: None,
-            opened: BTreeMap::new(),
-            closed: Vec::new(),
-            gaps: vec![gap(producer, first, Some(next_seq), "facts_lost", None)],
-            poison: Vec::new(),
-            ended: None,
-        };
-        let batch = LedgerBatch {
-            totals: BTreeMap::new(),
-            producers: vec![batch],
-        };
-        let noted = self.store.commit_usage(&batch, self.clock.now()).await?;
-        self.metrics.gaps.inc();
-        noted.map(drop).ok_or(lost)
-    }
-
-    async fn add_interrupted(&self, batch: &mut Batch, note: &AnalyticsBatch) -> Result<(), Error> {
-        for cut in self.store.interrupted(note).await? {
-            if let Ok(Record::Open(open)) = Record::decode(&cut.record) {
-                batch.facts.push((cut.seq, interrupted(*open.so_far)));
-            }
         }
         Ok(())
     }
@@ -502,28 +474,8 @@ impl Pump {
     }
 
     fn measure_lag(&self) {
-        let lag: u64 = self
-            .source
-            .positions()
-            .iter()
-            .map(|end| {
-                end.next_seq
-                    .saturating_sub(self.places.get(&id(end.producer)).map_or(0, |place| place.next_seq))
-            })
-            .sum();
+        let counted = |producer| self.places.get(&id(producer)).map_or(0, |place| place.next_seq);
+        let lag = self.source.lag(&counted);
         self.metrics.lag.set(i64::try_from(lag).unwrap_or(i64::MAX));
-    }
-}
-
-/// The fact of a request that was cut off with its gateway: never billed.
-fn interrupted(so_far: Fact) -> Fact {
-    let outcome = Outcome {
-        kind: Kind::Interrupted,
-        ..so_far.outcome
-    };
-    Fact {
-        outcome,
-        quantities: Vec::new(),
-        ..so_far
     }
 }

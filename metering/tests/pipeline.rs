@@ -16,6 +16,7 @@ use domain::usage::{Fact, Kind, Open, Outcome, Record, RejectionCount, Source, S
 use journal::{Journal, Settings, Writer};
 use metering::{Metering, Parts};
 use store::{Location, Store};
+use usage_source::Segments;
 
 const PERIOD: i64 = 1_800_000_000_000;
 
@@ -89,7 +90,7 @@ fn start(store: &Store, analytics: &Embedded, journal: &Arc<Journal>) -> Meterin
     Metering::start(Parts {
         store: store.clone(),
         analytics: analytics.clone(),
-        journal: Arc::clone(journal),
+        source: Segments::new(Arc::clone(journal)),
         clock: Clock::frozen(Timestamp::from_millis(PERIOD + 1_000_000)),
     })
 }

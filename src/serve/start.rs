@@ -230,7 +230,7 @@ async fn start_metering(
     let metering = Metering::start(metering::Parts {
         store: books.store.clone(),
         analytics: analytics.clone(),
-        journal: Arc::clone(journal),
+        source: usage_source::Segments::new(Arc::clone(journal)),
         clock: shared.clock.clone(),
     });
     shared.metrics.register(|registry| metering.register(registry));

@@ -148,6 +148,7 @@ async fn commit(world: &World, producer: ProducerBatch) -> Option<u64> {
     let batch = LedgerBatch {
         totals: std::collections::BTreeMap::new(),
         producers: vec![producer],
+        log: None,
     };
     world
         .store

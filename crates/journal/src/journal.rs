@@ -78,6 +78,11 @@ impl Journal {
         Ok(())
     }
 
+    /// The folder of the journal.
+    pub fn dir(&self) -> &Path {
+        &self.shared.settings.dir
+    }
+
     /// What earlier runs left, as found when the journal was opened.
     pub fn recovered(&self) -> &[ProducerTail] {
         &self.recovered

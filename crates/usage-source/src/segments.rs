@@ -7,49 +7,15 @@ use std::{
     time::Duration,
 };
 
-use journal::{Armed, Batch, Journal, Position, Producer, ProducerId, Reader};
+use journal::{Armed, Journal, Position, Producer, ProducerId, Reader};
 
+use crate::source::{Again, Changes, Delivery, End, Ends, ReadAgain, Reason, Reread, Span, UsageSource};
 use crate::Error;
 
 /// About how many bytes of payload a batch holds unless told otherwise.
 const BATCH_BYTES: usize = 256 << 10;
-
-/// Why a range of records cannot be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The records are no longer in the journal: freed earlier, or their segment is gone.
-    Missing,
-    /// The records are there but their checksums do not fit.
-    Damaged,
-}
-
-impl Reason {
-    /// One word for the ledger row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Damaged => "damaged",
-        }
-    }
-}
-
-/// The next thing that the source has of some producer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
-    /// Records that follow what was delivered of this producer before.
-    Records(Batch),
-    /// The records `from..to` cannot be delivered; what follows goes on at `to`.
-    Unreadable {
-        /// Whose records.
-        producer: ProducerId,
-        /// The first number that cannot be delivered.
-        from: u64,
-        /// The number after the last one.
-        to: u64,
-        /// Why.
-        reason: Reason,
-    },
-}
+/// How many are read at once when they are read again.
+const REREAD_BYTES: usize = 1 << 20;
 
 /// Reads all producers of a journal in turn. Owned by the one task that writes the ledger.
 pub struct Segments {
@@ -64,7 +30,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// The source over an open journal. Every producer is read from number 0 unless [`Self::resume`] says otherwise.
+    /// The source over an open journal. Every producer is read from number 0 unless [`UsageSource::resume`] says otherwise.
     pub fn new(journal: Arc<Journal>) -> Self {
         let reader = journal.reader();
         Self {
@@ -84,44 +50,6 @@ impl Segments {
             batch_bytes: bytes.max(1),
             ..self
         }
-    }
-
-    /// Reads a producer from `next_seq` on: the position that the ledger stored, after a start or an aborted
-    /// transaction.
-    pub fn resume(&mut self, producer: ProducerId, next_seq: u64) {
-        self.next.insert(producer, next_seq);
-        self.stalled.remove(&producer);
-    }
-
-    /// Every producer that is not freed, with how it ended and whether records may be missing at its end.
-    pub fn producers(&self) -> Vec<Producer> {
-        self.journal.producers()
-    }
-
-    /// The end of every producer at this moment. A ledger that has reached all of these holds every record whose append
-    /// returned before the call.
-    pub fn positions(&self) -> Vec<Position> {
-        self.journal.positions()
-    }
-
-    /// The next records or the next unreadable range of some producer, each producer in its turn; `None` when
-    /// everything was delivered.
-    pub fn next_batch(&mut self) -> Result<Option<Delivery>, Error> {
-        let mut ends = self.journal.positions();
-        ends.sort_unstable_by_key(|end| end.producer);
-        let start = ends.partition_point(|end| self.turn.is_some_and(|turn| end.producer <= turn));
-        ends.rotate_left(start);
-        for end in ends {
-            let from = self.next.get(&end.producer).copied().unwrap_or(0);
-            if from >= end.next_seq {
-                continue;
-            }
-            self.turn = Some(end.producer);
-            if let Some(delivery) = self.read(end, from)? {
-                return Ok(Some(delivery));
-            }
-        }
-        Ok(None)
     }
 
     fn read(&mut self, end: Position, from: u64) -> Result<Option<Delivery>, Error> {
@@ -162,10 +90,123 @@ impl Segments {
             .map(|one| one.next_seq)
     }
 
-    /// Frees what lies wholly below `next_seq`: the ledger commit up to there is durable and its analytics are done.
-    /// A producer that has ended and is acknowledged to its end vanishes from [`Self::producers`], so note its gap
-    /// before; one that ended without any record vanishes at `ack(producer, 0)`.
-    pub fn ack(&mut self, producer: ProducerId, next_seq: u64) -> Result<(), Error> {
+    /// The end of every producer at this moment. A ledger that has reached all of these holds every record whose append
+    /// returned before the call.
+    pub fn positions(&self) -> Vec<Position> {
+        self.journal.positions()
+    }
+
+    /// Waits on this thread until something was appended since `armed`; false when `timeout` passed first.
+    pub fn wait(&self, armed: Armed, timeout: Duration) -> bool {
+        self.journal.bell().wait(armed, timeout)
+    }
+
+    /// As [`UsageSource::arm`], for [`Self::wait`].
+    pub fn armed(&self) -> Armed {
+        self.journal.bell().arm()
+    }
+}
+
+impl UsageSource for Segments {
+    fn log(&self) -> Option<&str> {
+        None
+    }
+
+    fn changes(&mut self) -> Changes {
+        Changes::default()
+    }
+
+    fn begin(&mut self, _partition: u32, _offset: u64) {}
+
+    fn give_up(&mut self, _partition: u32) {}
+
+    fn rewind(&mut self) {
+        self.next.clear();
+        self.stalled.clear();
+    }
+
+    fn resume(&mut self, producer: ProducerId, next_seq: u64) {
+        self.next.insert(producer, next_seq);
+        self.stalled.remove(&producer);
+    }
+
+    /// The next records or the next unreadable range of some producer, each producer in its turn.
+    fn next_batch(&mut self) -> Result<Option<Delivery>, Error> {
+        let mut ends = self.journal.positions();
+        ends.sort_unstable_by_key(|end| end.producer);
+        let start = ends.partition_point(|end| self.turn.is_some_and(|turn| end.producer <= turn));
+        ends.rotate_left(start);
+        for end in ends {
+            let from = self.next.get(&end.producer).copied().unwrap_or(0);
+            if from >= end.next_seq {
+                continue;
+            }
+            self.turn = Some(end.producer);
+            if let Some(delivery) = self.read(end, from)? {
+                return Ok(Some(delivery));
+            }
+        }
+        Ok(None)
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        Vec::new()
+    }
+
+    fn partition_of(&self, _producer: ProducerId) -> Option<u32> {
+        None
+    }
+
+    fn committed(&mut self) {}
+
+    /// Every producer that is not freed, with how it ended and whether records may be missing at its end.
+    fn producers(&self) -> Vec<Producer> {
+        self.journal.producers()
+    }
+
+    fn ends(&mut self) -> Ends {
+        Ends::Known(self.journal.positions().into_iter().map(End::Records).collect())
+    }
+
+    fn lag(&self, counted: &dyn Fn(ProducerId) -> u64) -> u64 {
+        let ends = self.journal.positions().into_iter();
+        ends.map(|end| end.next_seq.saturating_sub(counted(end.producer))).sum()
+    }
+
+    fn read_again(&self, again: Again) -> ReadAgain {
+        let mut reader = self.journal.reader();
+        Box::new(move || {
+            let mut read = Reread::default();
+            let mut at = again.from;
+            while at < again.to {
+                match reader.read_from(again.producer, at, REREAD_BYTES) {
+                    Ok(Some(batch)) => {
+                        let wanted = batch.records().filter(|(seq, _)| *seq < again.to);
+                        read.records.extend(wanted.map(|(seq, bytes)| (seq, bytes.to_vec())));
+                        at = batch.next_seq();
+                    }
+                    // The ledger has noted the hole already.
+                    Err(journal::Error::Missing { first, .. }) => at = first.max(at + 1),
+                    Err(journal::Error::Damaged { resume, .. }) => at = resume.unwrap_or(again.to),
+                    Ok(None) | Err(journal::Error::Unknown(_)) => {
+                        read.lost = Some(at);
+                        return Ok(read);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(read)
+        })
+    }
+
+    fn secure(&self) -> Option<Box<dyn FnOnce() -> bool + Send>> {
+        let journal = Arc::clone(&self.journal);
+        Some(Box::new(move || journal.sync()))
+    }
+
+    /// Frees what lies wholly below `next_seq`. A producer that has ended and is acknowledged to its end vanishes, so
+    /// note its gap before; one that ended without any record vanishes at `ack(producer, 0)`.
+    fn ack(&mut self, producer: ProducerId, next_seq: u64) -> Result<(), Error> {
         self.journal.free_below(producer, next_seq)?;
         if !self.journal.positions().iter().any(|end| end.producer == producer) {
             self.reader.forget(producer);
@@ -175,18 +216,11 @@ impl Segments {
         Ok(())
     }
 
-    /// Asks for the next ring: arm, call [`Self::next_batch`] until it has nothing, then wait.
-    pub fn arm(&self) -> Armed {
-        self.journal.bell().arm()
+    fn arm(&self) {
+        self.journal.bell().arm();
     }
 
-    /// Waits on this thread until something was appended since `armed`; false when `timeout` passed first.
-    pub fn wait(&self, armed: Armed, timeout: Duration) -> bool {
-        self.journal.bell().wait(armed, timeout)
-    }
-
-    /// Calls `wake` once after each [`Self::arm`], when something is appended. It runs on a gateway thread: it must only wake somebody.
-    pub fn on_ready(&self, wake: impl Fn() + Send + Sync + 'static) {
+    fn on_ready(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.journal.bell().on_ring(wake);
     }
 }

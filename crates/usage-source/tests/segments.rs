@@ -16,7 +16,7 @@ use std::{
 
 use journal::{BootId, Full, Journal, Settings, Writer};
 use tempfile::TempDir;
-use usage_source::{Delivery, Ending, GapKind, ProducerId, Reason, Segments};
+use usage_source::{Delivery, Ending, GapKind, ProducerId, Reason, Segments, UsageSource as _};
 
 fn open(dir: &Path, boot: u8) -> Arc<Journal> {
     let mut settings = Settings::new(dir.join("journal"), Arc::new(|| 5_000)).unwrap();
@@ -70,6 +70,7 @@ impl Ledger {
                     assert_eq!(self.next.insert(producer, to).unwrap_or(0), from);
                     self.holes.push((producer, from, to, reason));
                 }
+                Delivery::Refused(refused) => panic!("segments have no messages: {refused:?}"),
             }
         }
     }
@@ -245,10 +246,10 @@ fn the_source_wakes_its_reader() {
     let mut writer = journal.writer(0).unwrap();
     let rings = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&rings);
-    source.on_ready(move || {
+    source.on_ready(Box::new(move || {
         counted.fetch_add(1, Ordering::SeqCst);
-    });
-    let armed = source.arm();
+    }));
+    let armed = source.armed();
     assert_eq!(source.next_batch().unwrap(), None);
     assert!(!source.wait(armed, Duration::from_millis(5)));
     append(&mut writer, 1);

@@ -125,6 +125,7 @@ impl World {
             producer,
             first_seq: 0,
             next_seq: calls,
+            span: None,
         };
         self.server.store.analytics_done(&[noted]).await.unwrap();
     }

@@ -8,6 +8,7 @@ use domain::key::Mode;
 use domain::quantity::Quantity;
 use domain::usage::ProducerId;
 
+use super::positions::{LogBatch, move_positions};
 use super::producers::{Ended, Gap};
 use crate::{Error, Result, Store, Tx, args, retrying};
 
@@ -56,11 +57,13 @@ pub struct OpenRequest {
     pub admitted_at: Timestamp,
 }
 
-/// A record that cannot be read.
+/// A record that cannot be read, or a message of a log with several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poison {
-    /// Its number.
+    /// Its number, or that of the first one.
     pub seq: u64,
+    /// The number after the last one of a message; `None` for a single record.
+    pub to_seq: Option<u64>,
     /// Why.
     pub reason: String,
     /// Its bytes.
@@ -95,6 +98,8 @@ pub struct LedgerBatch {
     pub totals: BTreeMap<BucketKey, (Quantity, u64)>,
     /// The producers it takes from.
     pub producers: Vec<ProducerBatch>,
+    /// The log that it takes from; `None` for journals in the same process.
+    pub log: Option<LogBatch>,
 }
 
 /// The first number of facts that the ledger itself makes of a producer's open requests.
@@ -121,11 +126,18 @@ impl Store {
             .scalar("UPDATE ledger_commit SET n = n + 1 WHERE id = 1 RETURNING n", args![])
             .await?
             .unwrap_or(0);
+        if let Some(log) = &batch.log
+            && !move_positions(&mut tx, log, now).await?
+        {
+            tx.rollback().await?;
+            return Ok(None);
+        }
         for producer in &batch.producers {
             if !move_producer(&mut tx, producer).await? {
                 tx.rollback().await?;
                 return Ok(None);
             }
+            note_analytics(&mut tx, producer, batch.log.as_ref(), commit).await?;
             note_producer(&mut tx, producer, commit, now).await?;
         }
         for (key, (quantity, requests)) in &batch.totals {
@@ -154,19 +166,29 @@ async fn move_producer(tx: &mut Tx, batch: &ProducerBatch) -> Result<bool> {
     Ok(moved == 1)
 }
 
-async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Timestamp) -> Result<()> {
-    let producer = batch.claim.producer.to_string();
+async fn note_analytics(tx: &mut Tx, batch: &ProducerBatch, log: Option<&LogBatch>, commit: i64) -> Result<()> {
+    let span = log.and_then(|log| log.span_of(batch.claim.producer));
     tx.execute(
-        "INSERT INTO analytics_batch (ledger_commit, producer, first_seq, next_seq, done) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO analytics_batch (ledger_commit, producer, first_seq, next_seq, done, log, part, from_offset, to_offset)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             commit,
-            &producer,
+            batch.claim.producer.to_string(),
             int(batch.claim.next_seq)?,
             int(batch.next_seq)?,
-            false
+            false,
+            log.map(|log| &log.log),
+            span.map(|span| span.part),
+            span.map(|span| int(span.from)).transpose()?,
+            span.map(|span| int(span.to)).transpose()?
         ],
     )
     .await?;
+    Ok(())
+}
+
+async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Timestamp) -> Result<()> {
+    let producer = batch.claim.producer.to_string();
     for (open, record) in &batch.opened {
         tx.execute(
             "INSERT INTO open_request (producer, request_id, admitted_at, record) VALUES ($1, $2, $3, $4)
@@ -199,9 +221,16 @@ async fn note_producer(tx: &mut Tx, batch: &ProducerBatch, commit: i64, now: Tim
     }
     for poison in &batch.poison {
         tx.execute(
-            "INSERT INTO quarantine (producer, seq, reason, raw, found_at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO quarantine (producer, seq, to_seq, reason, raw, found_at) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (producer, seq) DO NOTHING",
-            args![&producer, int(poison.seq)?, &poison.reason, &poison.raw, now],
+            args![
+                &producer,
+                int(poison.seq)?,
+                poison.to_seq.map(int).transpose()?,
+                &poison.reason,
+                &poison.raw,
+                now
+            ],
         )
         .await?;
     }
@@ -226,7 +255,7 @@ async fn interrupt_open(tx: &mut Tx, producer: &str, commit: i64) -> Result<()> 
     Ok(())
 }
 
-async fn add_total(tx: &mut Tx, key: &BucketKey, quantity: Quantity, requests: u64) -> Result<()> {
+pub(super) async fn add_total(tx: &mut Tx, key: &BucketKey, quantity: Quantity, requests: u64) -> Result<()> {
     let (units, nanos) = quantity.parts();
     tx.execute(
         "INSERT INTO usage_bucket (subscription, period_start, segment, plan_version, meter, mode, api, operation,

@@ -3,6 +3,7 @@
 use domain::clock::Timestamp;
 use domain::usage::ProducerId;
 
+use super::positions::{LogSpan, span_from_row};
 use crate::{Error, FromRow, Result, Row, Store, args};
 
 /// How a producer ended.
@@ -79,6 +80,8 @@ pub struct AnalyticsBatch {
     pub first_seq: u64,
     /// The one after the last.
     pub next_seq: u64,
+    /// Where a log holds them; `None` for journals in the same process and for the quarantine.
+    pub span: Option<LogSpan>,
 }
 
 /// A request that was open when its gateway ended.
@@ -90,13 +93,15 @@ pub struct Interrupted {
     pub record: Vec<u8>,
 }
 
-/// A record that cannot be read.
+/// A record that cannot be read, or a message of a log with several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
     /// Whose.
     pub producer: ProducerId,
-    /// Its number.
+    /// Its number, or that of the first one.
     pub seq: u64,
+    /// The number after the last one of a message; `None` for a single record.
+    pub to_seq: Option<u64>,
     /// Why.
     pub reason: String,
     /// When it was found.
@@ -144,6 +149,7 @@ impl FromRow for AnalyticsBatch {
             producer: row.parse("producer")?,
             first_seq: unsigned(row, "first_seq")?,
             next_seq: unsigned(row, "next_seq")?,
+            span: span_from_row(row)?,
         })
     }
 }
@@ -162,6 +168,11 @@ impl FromRow for Quarantined {
         Ok(Self {
             producer: row.parse("producer")?,
             seq: unsigned(row, "seq")?,
+            to_seq: row
+                .get::<Option<i64>>("to_seq")?
+                .map(u64::try_from)
+                .transpose()
+                .map_err(|error| Error::decode("to_seq", error))?,
             reason: row.get("reason")?,
             found_at: row.get("found_at")?,
         })

@@ -72,6 +72,7 @@ fn batch(producer: ProducerBatch, totals: &[(BucketKey, Quantity, u64)]) -> Ledg
     LedgerBatch {
         totals,
         producers: vec![producer],
+        log: None,
     }
 }
 
@@ -184,6 +185,7 @@ async fn analytics_batches_stay_pending_until_they_are_done() {
             producer: PRODUCER,
             first_seq: 0,
             next_seq: 4,
+            span: None,
         };
         assert_eq!(store.pending_analytics(10).await.unwrap(), [note]);
         store.analytics_done(&[note]).await.unwrap();
@@ -220,6 +222,7 @@ async fn open_requests_of_a_producer_that_ended_are_interrupted() {
             producer: PRODUCER,
             first_seq: 2,
             next_seq: 3,
+            span: None,
         };
         let cut = store.interrupted(&note).await.unwrap();
         assert_eq!(cut.iter().map(|one| one.record.as_slice()).collect::<Vec<_>>(), [b"b"]);
@@ -287,6 +290,7 @@ async fn gaps_poison_and_conflicts_are_kept_once() {
         };
         let poison = Poison {
             seq: 1,
+            to_seq: None,
             reason: "malformed".to_owned(),
             raw: vec![9, 9],
         };
