@@ -4,6 +4,8 @@ COPY . .
 RUN cargo build --profile dist --locked && cp target/dist/tollgate /tollgate
 
 FROM debian:bookworm-slim
+# TLS and SCRAM to Kafka are OpenSSL's; the build image has its headers.
+RUN apt-get update && apt-get install -y --no-install-recommends libssl3 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --home-dir /data --create-home tollgate
 COPY --from=build /tollgate /usr/local/bin/tollgate
 USER tollgate

@@ -22,7 +22,7 @@ mod settings;
 mod shipper;
 mod source;
 mod topic;
-mod wire;
+pub(crate) mod wire;
 
 use std::ops::Range;
 
@@ -32,6 +32,18 @@ pub use settings::{Mechanism, Options, Sasl, Settings, SettingsError, Tls};
 pub use shipper::{Shipper, ShipperStatus};
 pub use source::{KafkaSource, SourceStatus, Watch};
 pub use topic::{Topic, TopicError, ensure_topic};
+
+/// The records in a message, for tests that look at the topic itself.
+#[cfg(feature = "testing")]
+pub(crate) fn fetched(message: &rdkafka::message::BorrowedMessage<'_>) -> Option<Batch> {
+    match consumer::read(message).content {
+        Ok(wire::Message {
+            content: wire::Content::Records(batch),
+            ..
+        }) => Some(batch),
+        _ => None,
+    }
+}
 
 /// What a message turned out to hold that could not be read when it came.
 #[derive(Debug, Clone, PartialEq, Eq)]

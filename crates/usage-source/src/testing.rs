@@ -5,6 +5,7 @@
 //! module is for tests alone.
 
 mod proxy;
+pub mod raw;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;

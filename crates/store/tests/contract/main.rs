@@ -14,5 +14,6 @@ mod managing;
 mod migrations;
 mod people;
 mod plan_subscribers;
+mod positions;
 mod reading;
 mod subscriptions;
