@@ -207,7 +207,10 @@ impl<S: UsageSource> Pump<S> {
         let verdicts = match verdicts {
             Ok(verdicts) => verdicts,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "what is counted cannot be looked up");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what is counted cannot be looked up"
+                );
                 self.waiters = waiters;
                 return;
             }

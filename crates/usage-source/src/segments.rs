@@ -9,8 +9,8 @@ use std::{
 
 use journal::{Armed, Journal, Position, Producer, ProducerId, Reader};
 
-use crate::source::{Again, Changes, Delivery, End, Ends, ReadAgain, Reason, Reread, Span, UsageSource};
 use crate::Error;
+use crate::source::{Again, Changes, Delivery, End, Ends, ReadAgain, Reason, Reread, Span, UsageSource};
 
 /// About how many bytes of payload a batch holds unless told otherwise.
 const BATCH_BYTES: usize = 256 << 10;

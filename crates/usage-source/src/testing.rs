@@ -27,7 +27,10 @@ pub struct Broker {
     holder: Child,
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment whether servers must be there")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment whether servers must be there"
+)]
 fn in_ci() -> bool {
     std::env::var("CI").as_deref() == Ok("true")
 }
@@ -201,9 +204,5 @@ pub fn settings(port: u16, topic: &str) -> Settings {
 /// A topic's name that no other test has.
 pub fn unique_topic(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!(
-        "{name}-{}-{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

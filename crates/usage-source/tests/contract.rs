@@ -14,9 +14,7 @@ use journal::{BootId, Full, Journal, Writer};
 use tempfile::TempDir;
 use usage_source::kafka::{KafkaSource, Settings, Shipper};
 use usage_source::testing::{Broker, unique_topic};
-use usage_source::{
-    Again, Delivery, End, Ending, GapKind, Producer, ProducerId, Reason, Segments, Span, UsageSource,
-};
+use usage_source::{Again, Delivery, End, Ending, GapKind, Producer, ProducerId, Reason, Segments, Span, UsageSource};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -248,7 +246,10 @@ impl<S: UsageSource> Books for Ledger<S> {
 
     fn commit(&mut self) -> Kept {
         for span in self.source.spans() {
-            assert_eq!(self.kept.positions.get(&span.partition).copied().unwrap_or(0), span.from);
+            assert_eq!(
+                self.kept.positions.get(&span.partition).copied().unwrap_or(0),
+                span.from
+            );
             self.kept.positions.insert(span.partition, span.to);
             let seen = self.spans.entry(span.partition).or_insert(span);
             seen.to = span.to;
@@ -310,7 +311,11 @@ impl<S: UsageSource> Books for Ledger<S> {
         ends.iter().all(|end| match end {
             End::Records(position) => self.next.get(&position.producer).copied().unwrap_or(0) >= position.next_seq,
             End::Offset { partition, offset } => {
-                let read = self.source.spans().into_iter().find(|span| span.partition == *partition);
+                let read = self
+                    .source
+                    .spans()
+                    .into_iter()
+                    .find(|span| span.partition == *partition);
                 let kept = self.kept.positions.get(partition).copied().unwrap_or(0);
                 read.map_or(kept, |span| span.to) >= *offset
             }
@@ -340,7 +345,8 @@ impl<S: UsageSource> Books for Ledger<S> {
 
     fn lag(&self) -> u64 {
         let next = self.next.clone();
-        self.source.lag(&move |producer| next.get(&producer).copied().unwrap_or(0))
+        self.source
+            .lag(&move |producer| next.get(&producer).copied().unwrap_or(0))
     }
 }
 
@@ -440,7 +446,9 @@ fn after_a_reboot_the_rest_is_delivered_and_the_gap_is_told() {
         let producer = writer.producer();
         append(&mut writer, 300);
         let mut ledger = world.ledger();
-        until(&mut *ledger, "the first part", |ledger| all_at(ledger, &[producer], 300));
+        until(&mut *ledger, "the first part", |ledger| {
+            all_at(ledger, &[producer], 300)
+        });
         let kept = ledger.commit();
         ledger.ack_one(producer, 250);
         drop(ledger);
@@ -517,7 +525,9 @@ fn what_was_not_committed_comes_again_and_what_was_does_not() {
             ledger.abort();
             assert!(all_at(&*ledger, &ids, 100));
         }
-        until(&mut *ledger, "the second part at last", |ledger| all_at(ledger, &ids, 200));
+        until(&mut *ledger, "the second part at last", |ledger| {
+            all_at(ledger, &ids, 200)
+        });
         ledger.commit();
         assert!(ledger.holes().is_empty());
         assert_eq!(ledger.taken(), 400 + 4 * 400);
@@ -542,7 +552,9 @@ fn another_reader_goes_on_where_the_ledger_stands() {
         drop(first);
         let mut second = world.ledger();
         second.adopt(kept);
-        until(&mut *second, "the second part again", |ledger| all_at(ledger, &ids, 150));
+        until(&mut *second, "the second part again", |ledger| {
+            all_at(ledger, &ids, 150)
+        });
         assert_eq!((second.taken(), second.holes().len()), (30, 0));
     });
 }
@@ -623,7 +635,9 @@ fn the_source_wakes_its_reader() {
             assert!(Instant::now() < deadline, "nobody was woken");
             thread::sleep(Duration::from_millis(5));
         }
-        until(&mut *ledger, "the record that it was woken for", |ledger| all_at(ledger, &ids, 2));
+        until(&mut *ledger, "the record that it was woken for", |ledger| {
+            all_at(ledger, &ids, 2)
+        });
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 1);
     });
 }

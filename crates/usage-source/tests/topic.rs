@@ -39,7 +39,10 @@ fn a_wrong_password_is_told_from_a_broker_that_is_away() {
     assert!(matches!(refused, TopicError::LogIn(_)), "{refused:?}");
     assert!(!refused.is_away() && !refused.to_string().contains("wrong"));
 
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let away = ensure_topic(&settings(nobody.port(), "usage"), Duration::from_secs(2)).unwrap_err();
     assert!(away.is_away(), "{away:?}");
     assert!(away.to_string().contains(&format!("127.0.0.1:{}", nobody.port())));
@@ -62,7 +65,10 @@ fn a_certificate_file_that_is_not_there_is_named_before_anything_connects() {
 #[test]
 fn while_kafka_is_away_the_shipper_says_so_and_the_journal_keeps_everything() {
     let dir = tempfile::tempdir().unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let journal = journal::Settings::new(dir.path().join("journal"), Arc::new(|| 5_000)).unwrap();
     let journal = Arc::new(Journal::open(journal).unwrap());
     let mut writer = journal.writer(0).unwrap();

@@ -68,7 +68,13 @@ impl<S: UsageSource> Pump<S> {
         };
         self.load_producers().await?;
         for row in claimed {
-            tracing::info!(log, partition = row.part, offset = row.next_offset, epoch = row.owner_epoch, "partition claimed");
+            tracing::info!(
+                log,
+                partition = row.part,
+                offset = row.next_offset,
+                epoch = row.owner_epoch,
+                "partition claimed"
+            );
             let position = Position {
                 next_offset: row.next_offset,
                 epoch: row.owner_epoch,

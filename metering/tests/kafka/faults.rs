@@ -129,14 +129,20 @@ fn write_through_lost_answers(proxy: &usage_source::testing::Proxy, node: &Node)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_double_nothing() {
-    let Some((_broker, proxy)) = Broker::behind_proxy() else { return };
+    let Some((_broker, proxy)) = Broker::behind_proxy() else {
+        return;
+    };
     let settings = usage_source::testing::settings(proxy.port(), &unique_topic("lost-answers"));
     let (dir, books) = (TempDir::new().unwrap(), Books::new().await);
     let node = Node::start(dir.path(), &settings, ROOM);
     let written = tokio::task::block_in_place(|| write_through_lost_answers(&proxy, &node));
     assert!(proxy.swallowed() > 0, "no answer was lost");
     assert!(node.shipper.stop(Duration::from_secs(120)), "something is left");
-    assert_eq!(in_topic(&settings), (written, written), "(records, different ones) in the topic");
+    assert_eq!(
+        in_topic(&settings),
+        (written, written),
+        "(records, different ones) in the topic"
+    );
     let meter = books.meter_topic(&settings);
     books.counted(written).await;
     assert_eq!((meter.metric("usage_duplicates_total"), books.missing().await), (0, 0));
@@ -178,7 +184,13 @@ async fn what_is_shipped_twice_is_counted_once() {
     assert_eq!(in_topic(&settings), (300, 150));
     books
         .until("the end of the producer", async || {
-            books.store.producers().await.unwrap().iter().all(|row| row.ended.is_some())
+            books
+                .store
+                .producers()
+                .await
+                .unwrap()
+                .iter()
+                .all(|row| row.ended.is_some())
         })
         .await;
     node.crash();
@@ -220,7 +232,9 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     let settings = broker.settings(&unique_topic("between"));
     let mut books = Books::new().await;
     let wanted = counted_but_not_stored(&books, &settings).await;
-    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db")).await.unwrap();
+    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db"))
+        .await
+        .unwrap();
     let meter = books.meter_topic(&settings);
     books.counted(wanted).await;
     assert!(books.store.pending_analytics(10).await.unwrap().is_empty());
@@ -232,17 +246,24 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     let wanted = counted_but_not_stored(&books, &settings).await;
     let left = books.store.pending_analytics(100).await.unwrap();
     books.store.analytics_done(&left).await.unwrap();
-    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db")).await.unwrap();
+    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db"))
+        .await
+        .unwrap();
     let meter = books.meter_topic(&settings);
     books.until("the ledger", async || books.ledger().await == wanted).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(books.facts().await < wanted, "nothing was left behind, so this test sees nothing");
+    assert!(
+        books.facts().await < wanted,
+        "nothing was left behind, so this test sees nothing"
+    );
     drop(meter);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_topic_is_away_the_journal_holds_what_it_may_and_then_catches_up() {
-    let Some((_broker, proxy)) = Broker::behind_proxy() else { return };
+    let Some((_broker, proxy)) = Broker::behind_proxy() else {
+        return;
+    };
     let settings = usage_source::testing::settings(proxy.port(), &unique_topic("away"));
     let (dir, books) = (TempDir::new().unwrap(), Books::new().await);
     let node = Node::start(dir.path(), &settings, 4 << 20);

@@ -110,7 +110,9 @@ impl UsageSource for Stalled {
 /// Many producers with some facts each, in the topic.
 fn filled(settings: &Settings, dir: &TempDir) -> (Node, Vec<Writer>, u64) {
     let node = Node::start(dir.path(), settings, ROOM);
-    let mut writers: Vec<Writer> = (0..WORKERS).map(|worker| node.journal.writer(worker).unwrap()).collect();
+    let mut writers: Vec<Writer> = (0..WORKERS)
+        .map(|worker| node.journal.writer(worker).unwrap())
+        .collect();
     let mut written = 0;
     for (at, writer) in (0..).zip(&mut writers) {
         written += write(writer, at * 1_000..at * 1_000 + 50);
@@ -126,7 +128,9 @@ async fn overtaken(books: &Books, settings: &Settings) -> (Arc<Gate>, [crate::wo
         inner: KafkaSource::open(settings.clone()).unwrap(),
         gate: Arc::clone(&gate),
     });
-    books.until("the gate", async || gate.reached.load(Ordering::SeqCst)).await;
+    books
+        .until("the gate", async || gate.reached.load(Ordering::SeqCst))
+        .await;
     assert_eq!(books.ledger().await, 0);
     let other = books.meter_topic(settings);
     books.until("the other's part", async || books.ledger().await > 0).await;
@@ -163,7 +167,9 @@ async fn a_reader_that_lost_its_partitions_before_its_commit_counts_nothing_of_t
     }
     gate.open();
     books
-        .until("records that are counted twice", async || books.ledger().await > written)
+        .until("records that are counted twice", async || {
+            books.ledger().await > written
+        })
         .await;
     drop((meters, writers, node));
 }
@@ -195,13 +201,19 @@ async fn readers_share_the_partitions_and_those_of_one_that_goes_are_taken_over(
         written += write(writer, at * 1_000 + 100..at * 1_000 + 150);
     }
     books.counted(written).await;
-    assert_eq!((watches[0].status().partitions, books.missing().await), (vec![0, 1, 2], 0));
+    assert_eq!(
+        (watches[0].status().partitions, books.missing().await),
+        (vec![0, 1, 2], 0)
+    );
     drop(node);
 }
 
 const CHILD: &str = "TOLLGATE_TEST_METERING";
 
-#[expect(clippy::disallowed_methods, reason = "a process of a test is told by its environment what it is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process of a test is told by its environment what it is"
+)]
 fn told() -> Option<String> {
     std::env::var(CHILD).ok()
 }
@@ -214,10 +226,15 @@ fn a_metering_process() {
     let mut words = told.split('|');
     let (dir, port, topic) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
     let settings = usage_source::testing::settings(port.parse().unwrap(), topic);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let dir = PathBuf::from(dir);
-        let store = store::Store::open(&store::Location::Directory(dir.clone())).await.unwrap();
+        let store = store::Store::open(&store::Location::Directory(dir.clone()))
+            .await
+            .unwrap();
         let analytics = analytics::Embedded::open(&dir.join("child.db")).await.unwrap();
         let _metering = metering::Metering::start(metering::Parts {
             store,
@@ -263,7 +280,9 @@ async fn a_process_that_is_stopped_through_a_rebalance_and_goes_on_doubles_nothi
     let (dir, books) = (TempDir::new().unwrap(), Books::new().await);
     let (node, mut writers, mut written) = filled(&settings, &dir);
     let process = Process::start(&books, &port, &settings.topic);
-    books.until("the process to count", async || books.ledger().await >= written).await;
+    books
+        .until("the process to count", async || books.ledger().await >= written)
+        .await;
     let here = KafkaSource::open(settings.clone()).unwrap();
     let watch = here.watch();
     let meter = books.meter(here);
@@ -283,7 +302,9 @@ async fn a_process_that_is_stopped_through_a_rebalance_and_goes_on_doubles_nothi
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
         books
-            .until("the partitions to be taken over", async || watch.status().partitions.len() == 3)
+            .until("the partitions to be taken over", async || {
+                watch.status().partitions.len() == 3
+            })
             .await;
         tokio::time::sleep(Duration::from_millis(200 * round)).await;
         process.signal("-CONT");

@@ -85,7 +85,10 @@ async fn a_message_of_nobody_stops_nobody_and_what_it_held_is_missing_until_it_i
     send(&settings, 6, &facts(6..9));
     let meter = books.meter_topic(&settings);
     books.counted(6).await;
-    assert_eq!((books.missing().await, books.store.quarantined().await.unwrap().len()), (3, 1));
+    assert_eq!(
+        (books.missing().await, books.store.quarantined().await.unwrap().len()),
+        (3, 1)
+    );
     replace(&books, raw::kept(PRODUCER, 3, &facts(3..6))).await;
     assert_eq!(requeue(&books.store, NOW).await.unwrap().admitted, 3);
     books.counted(9).await;

@@ -196,7 +196,9 @@ impl Books {
     /// Records that are known to be missing.
     pub(crate) async fn missing(&self) -> u64 {
         let gaps = self.store.gaps().await.unwrap();
-        gaps.iter().map(|gap| gap.to_seq.unwrap_or(gap.from_seq) - gap.from_seq).sum()
+        gaps.iter()
+            .map(|gap| gap.to_seq.unwrap_or(gap.from_seq) - gap.from_seq)
+            .sum()
     }
 
     /// Waits until the ledger has as much, and a moment longer, so that what is too much is seen.

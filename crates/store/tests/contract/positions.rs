@@ -99,9 +99,16 @@ async fn a_claim_takes_a_partition_from_whoever_had_it_and_keeps_its_position() 
             .map(|row| (row.part, row.next_offset, row.owner_epoch))
             .collect();
         assert_eq!(seen, [(2, 0, 1), (3, 0, 1)]);
-        store.commit_usage(&batch((0, 10), (0, 4), 1), START).await.unwrap().unwrap();
+        store
+            .commit_usage(&batch((0, 10), (0, 4), 1), START)
+            .await
+            .unwrap()
+            .unwrap();
         let second = store.claim_positions(LOG, &[2], "b", START).await.unwrap();
-        assert_eq!((second[0].next_offset, second[0].owner_epoch, second[0].owner.as_str()), (4, 2, "b"));
+        assert_eq!(
+            (second[0].next_offset, second[0].owner_epoch, second[0].owner.as_str()),
+            (4, 2, "b")
+        );
         let all = store.usage_positions(LOG).await.unwrap();
         assert_eq!(all.iter().map(|row| row.owner_epoch).collect::<Vec<_>>(), [2, 1]);
         assert!(store.usage_positions("other").await.unwrap().is_empty());
@@ -121,7 +128,13 @@ async fn who_lost_a_partition_counts_nothing_although_the_producers_stand_where_
         assert_eq!(counted(&store).await, 0);
         assert!(store.pending_analytics(10).await.unwrap().is_empty());
         // With the epoch that it lacks it would have counted.
-        assert!(store.commit_usage(&batch((0, 10), (0, 4), 2), START).await.unwrap().is_some());
+        assert!(
+            store
+                .commit_usage(&batch((0, 10), (0, 4), 2), START)
+                .await
+                .unwrap()
+                .is_some()
+        );
         assert_eq!(counted(&store).await, 10);
     })
     .await;
@@ -132,8 +145,15 @@ async fn a_position_that_moved_refuses_a_second_writer_of_the_same_epoch() {
     on_both(async |store| {
         register(&store).await;
         store.claim_positions(LOG, &[2], "a", START).await.unwrap();
-        store.commit_usage(&batch((0, 10), (0, 4), 1), START).await.unwrap().unwrap();
-        assert_eq!(store.commit_usage(&batch((0, 10), (0, 4), 1), START).await.unwrap(), None);
+        store
+            .commit_usage(&batch((0, 10), (0, 4), 1), START)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            store.commit_usage(&batch((0, 10), (0, 4), 1), START).await.unwrap(),
+            None
+        );
         assert_eq!(counted(&store).await, 10);
         // The control: were positions not compared, the same records would be counted twice.
         let unprotected = LedgerBatch {
@@ -152,17 +172,28 @@ async fn what_analytics_lacks_is_told_by_place() {
     on_both(async |store| {
         register(&store).await;
         store.claim_positions(LOG, &[2], "a", START).await.unwrap();
-        let commit = store.commit_usage(&batch((0, 10), (0, 4), 1), START).await.unwrap().unwrap();
+        let commit = store
+            .commit_usage(&batch((0, 10), (0, 4), 1), START)
+            .await
+            .unwrap()
+            .unwrap();
         let noted = AnalyticsBatch {
             ledger_commit: commit,
             producer: PRODUCER,
             first_seq: 0,
             next_seq: 10,
-            span: Some(LogSpan { part: 2, from: 0, to: 4 }),
+            span: Some(LogSpan {
+                part: 2,
+                from: 0,
+                to: 4,
+            }),
         };
         assert_eq!(store.pending_analytics_of(Some((LOG, 2)), 10).await.unwrap(), [noted]);
         for other in [None, Some((LOG, 3)), Some(("other", 2)), Some((QUARANTINE, 0))] {
-            assert!(store.pending_analytics_of(other, 10).await.unwrap().is_empty(), "{other:?}");
+            assert!(
+                store.pending_analytics_of(other, 10).await.unwrap().is_empty(),
+                "{other:?}"
+            );
         }
         store.analytics_done(&[noted]).await.unwrap();
         assert!(store.pending_analytics_of(Some((LOG, 2)), 10).await.unwrap().is_empty());
@@ -207,7 +238,10 @@ async fn what_is_in_the_quarantine_is_admitted_once() {
         };
         store.commit_usage(&bad, START).await.unwrap().unwrap();
         let held = store.held(None, 10).await.unwrap();
-        assert_eq!((held.len(), held[0].seq, held[0].to_seq, held[0].raw.as_slice()), (1, 3, Some(6), &[1, 2, 3][..]));
+        assert_eq!(
+            (held.len(), held[0].seq, held[0].to_seq, held[0].raw.as_slice()),
+            (1, 3, Some(6), &[1, 2, 3][..])
+        );
         assert_eq!(store.quarantined().await.unwrap()[0].to_seq, Some(6));
         let note = store
             .requeue(&requeued((PRODUCER, 3), false), START)
@@ -215,11 +249,17 @@ async fn what_is_in_the_quarantine_is_admitted_once() {
             .unwrap()
             .unwrap();
         assert_eq!(counted(&store).await, 3);
-        assert_eq!(store.requeue(&requeued((PRODUCER, 3), false), START).await.unwrap(), None);
+        assert_eq!(
+            store.requeue(&requeued((PRODUCER, 3), false), START).await.unwrap(),
+            None
+        );
         assert_eq!(counted(&store).await, 3, "admitted twice");
         assert!(store.held(None, 10).await.unwrap().is_empty() && store.quarantined().await.unwrap().is_empty());
         let pending = store.pending_analytics_of(Some((QUARANTINE, 0)), 10).await.unwrap();
-        assert_eq!((pending[0].ledger_commit, pending[0].first_seq, pending[0].next_seq), (note.ledger_commit, 3, 6));
+        assert_eq!(
+            (pending[0].ledger_commit, pending[0].first_seq, pending[0].next_seq),
+            (note.ledger_commit, 3, 6)
+        );
         assert_eq!(store.requeued_in(note.ledger_commit).await.unwrap()[0].raw, [1, 2, 3]);
     })
     .await;

@@ -291,7 +291,9 @@ impl Fetch<'_> {
         self.shared.trouble.note(&error.to_string());
         match error.rdkafka_error_code() {
             // What was to be fetched is gone: begin anew with what is left, and the ledger tells what is missing.
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::Fatal) => Err(error),
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::Fatal) => {
+                Err(error)
+            }
             // The client goes on by itself.
             _ => Ok(()),
         }
@@ -311,7 +313,10 @@ impl Fetch<'_> {
         let mut list = TopicPartitionList::new();
         for (&partition, &position) in &positions {
             if let Some(offset) = self.place(partition, position)? {
-                let (number, start) = (number(partition), Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX)));
+                let (number, start) = (
+                    number(partition),
+                    Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX)),
+                );
                 list.add_partition_offset(&self.settings.topic, number, start)?;
                 self.fetched.insert(partition, offset);
             }
@@ -380,7 +385,10 @@ impl Fetch<'_> {
     fn hint(&self) {
         for (partition, offset) in std::mem::take(&mut self.shared.state().hints) {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            if let Err(error) = self.consumer.store_offset(&self.settings.topic, number(partition), offset) {
+            if let Err(error) = self
+                .consumer
+                .store_offset(&self.settings.topic, number(partition), offset)
+            {
                 tracing::debug!(%error, partition, "committed offset not stored");
             }
         }

@@ -200,7 +200,10 @@ impl Settings {
 fn broker(text: &str) -> Result<String, SettingsError> {
     let named = text.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']') && host.len() > 2;
-        let plain = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let plain = !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
         (bracketed || plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if named {
@@ -251,10 +254,10 @@ fn sasl(options: &Options) -> Result<Option<Sasl>, SettingsError> {
             )),
         };
     };
-    let password = options
-        .sasl_password
-        .clone()
-        .ok_or(SettingsError::Missing("usage.kafka.sasl.user", "usage.kafka.sasl.password"))?;
+    let password = options.sasl_password.clone().ok_or(SettingsError::Missing(
+        "usage.kafka.sasl.user",
+        "usage.kafka.sasl.password",
+    ))?;
     let word = options.sasl_mechanism.as_deref().ok_or(SettingsError::Missing(
         "usage.kafka.sasl.user",
         "usage.kafka.sasl.mechanism",
@@ -313,18 +316,56 @@ mod tests {
         let path = || Some(PathBuf::from("/x.pem"));
         let text = |text: &str| Some(text.to_owned());
         for (options, missing) in [
-            (Options { tls_cert: path(), ..none.clone() }, "usage.kafka.tls.key"),
-            (Options { tls_key: path(), ..none.clone() }, "usage.kafka.tls.cert"),
-            (Options { tls_cert: path(), tls_key: path(), ..none.clone() }, "usage.kafka.tls.ca"),
-            (Options { sasl_user: text("u"), ..none.clone() }, "usage.kafka.sasl.password"),
-            (Options { sasl_password: text("p"), ..none.clone() }, "usage.kafka.sasl.user"),
             (
-                Options { sasl_user: text("u"), sasl_password: text("p"), ..none.clone() },
+                Options {
+                    tls_cert: path(),
+                    ..none.clone()
+                },
+                "usage.kafka.tls.key",
+            ),
+            (
+                Options {
+                    tls_key: path(),
+                    ..none.clone()
+                },
+                "usage.kafka.tls.cert",
+            ),
+            (
+                Options {
+                    tls_cert: path(),
+                    tls_key: path(),
+                    ..none.clone()
+                },
+                "usage.kafka.tls.ca",
+            ),
+            (
+                Options {
+                    sasl_user: text("u"),
+                    ..none.clone()
+                },
+                "usage.kafka.sasl.password",
+            ),
+            (
+                Options {
+                    sasl_password: text("p"),
+                    ..none.clone()
+                },
+                "usage.kafka.sasl.user",
+            ),
+            (
+                Options {
+                    sasl_user: text("u"),
+                    sasl_password: text("p"),
+                    ..none.clone()
+                },
                 "usage.kafka.sasl.mechanism",
             ),
         ] {
             let error = Settings::parse("kafka://a:1/t", &options).unwrap_err();
-            assert!(matches!(error, SettingsError::Missing(_, named) if named == missing), "{error}");
+            assert!(
+                matches!(error, SettingsError::Missing(_, named) if named == missing),
+                "{error}"
+            );
         }
     }
 

@@ -268,7 +268,9 @@ impl Work {
             self.measure();
             match ensure_topic(&self.settings, LOOK) {
                 Ok(topic) => break topic,
-                Err(error) if error.is_away() && !self.shared.must_end() => self.shared.trouble.note(&error.to_string()),
+                Err(error) if error.is_away() && !self.shared.must_end() => {
+                    self.shared.trouble.note(&error.to_string())
+                }
                 Err(error) => return Err(error.into()),
             }
         };

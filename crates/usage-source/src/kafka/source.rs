@@ -18,8 +18,8 @@ use super::consumer::{self, Fetched, Shared};
 use super::context::Plain;
 use super::wire::{Content, Message, Unread};
 use super::{Settings, TopicError};
-use crate::source::{Again, Changes, Delivery, Ends, ReadAgain, Reason, Refused, Reread, Span, UsageSource};
 use crate::Error;
+use crate::source::{Again, Changes, Delivery, Ends, ReadAgain, Reason, Refused, Reread, Span, UsageSource};
 
 /// Without a message for so long, reading again has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,8 +83,14 @@ pub struct KafkaSource {
     ready: VecDeque<Fetched>,
     /// Messages that were delivered and are not committed.
     handed: VecDeque<Fetched>,
-    /// What follows the delivery before it out of the same message.
-    stage: Option<Delivery>,
+}
+
+/// What a message leads to.
+enum Unfolded {
+    /// Something is missing in front of it; the message itself is due again.
+    Hole(Delivery),
+    /// What it delivers, if anything.
+    Whole(Option<Delivery>),
 }
 
 impl KafkaSource {
@@ -109,7 +115,6 @@ impl KafkaSource {
             known: BTreeMap::new(),
             ready: VecDeque::new(),
             handed: VecDeque::new(),
-            stage: None,
         })
     }
 
@@ -153,87 +158,77 @@ impl KafkaSource {
         }
     }
 
-    /// What a message delivers; what comes second waits in `stage`.
-    fn unfold(&mut self, fetched: &Fetched) -> Option<Delivery> {
-        match &fetched.content {
+    fn unfold(&mut self, fetched: &Fetched) -> Unfolded {
+        let (producer, range) = match &fetched.content {
             Ok(message) => {
                 self.learn(message, fetched.partition);
-                self.deliver(message)
+                (message.producer.producer, due(message))
             }
-            Err((unread, raw)) => self.refuse(fetched, unread, raw),
-        }
-    }
-
-    fn deliver(&mut self, message: &Message) -> Option<Delivery> {
-        let producer = message.producer.producer;
-        let expected = self.next.get(&producer).copied().unwrap_or(0);
-        match &message.content {
-            Content::Opened => None,
-            Content::Records(batch) => {
-                let delivery = Delivery::Records(batch.clone());
-                self.in_order(producer, batch.first_seq..batch.next_seq(), delivery)
-            }
-            Content::Unreadable { to, .. } if *to <= expected => None,
-            Content::Unreadable { from, to, reason } => {
-                let delivery = Delivery::Unreadable {
-                    producer,
-                    from: (*from).max(expected),
-                    to: *to,
-                    reason: *reason,
+            Err((unread, raw)) => {
+                let range = unread.range.clone().filter(|range| !range.is_empty());
+                let (Some(producer), Some(range)) = (unread.producer, range) else {
+                    return Unfolded::Whole(Some(Delivery::Refused(refused(fetched, unread, raw, None))));
                 };
-                self.in_order(producer, *from..*to, delivery)
+                (producer, Some(range))
             }
-            Content::Ended => {
-                let end = message.producer.next_seq;
-                self.missing(producer, end)
-            }
-        }
-    }
-
-    fn refuse(&mut self, fetched: &Fetched, unread: &Unread, raw: &[u8]) -> Option<Delivery> {
-        let mut refused = Refused {
-            partition: fetched.partition,
-            offset: fetched.offset,
-            producer: unread.producer,
-            range: unread.range.clone().filter(|range| !range.is_empty()),
-            reason: unread.reason.clone(),
-            raw: raw.to_vec(),
         };
-        let (Some(producer), Some(range)) = (refused.producer, refused.range.clone()) else {
-            return Some(Delivery::Refused(refused));
+        let Some(range) = range else {
+            return Unfolded::Whole(None);
         };
-        let expected = self.next.get(&producer).copied().unwrap_or(0);
-        if range.end <= expected {
-            // It came again: its records were counted, or refused, when they were due.
-            return None;
-        }
-        refused.range = Some(range.start.max(expected)..range.end);
-        self.in_order(producer, range, Delivery::Refused(refused))
-    }
-
-    /// Delivers, and before it whatever is missing in front of it.
-    fn in_order(&mut self, producer: ProducerId, range: Range<u64>, delivery: Delivery) -> Option<Delivery> {
-        let hole = self.missing(producer, range.start);
         let next = self.next.entry(producer).or_default();
-        *next = (*next).max(range.end);
-        if hole.is_some() {
-            self.stage = Some(delivery);
-            return hole;
+        let expected = *next;
+        if range.start > expected {
+            *next = range.start;
+            return Unfolded::Hole(Delivery::Unreadable {
+                producer,
+                from: expected,
+                to: range.start,
+                reason: Reason::Missing,
+            });
         }
-        Some(delivery)
+        *next = expected.max(range.end);
+        Unfolded::Whole(deliver(fetched, range, expected))
     }
+}
 
-    /// The hole up to `to`, if there is one.
-    fn missing(&mut self, producer: ProducerId, to: u64) -> Option<Delivery> {
-        let next = self.next.entry(producer).or_default();
-        let from = *next;
-        *next = from.max(to);
-        (to > from).then_some(Delivery::Unreadable {
-            producer,
-            from,
-            to,
-            reason: Reason::Missing,
-        })
+/// The numbers that must be due when a message comes; `None` when it may come at any time.
+fn due(message: &Message) -> Option<Range<u64>> {
+    match &message.content {
+        Content::Opened => None,
+        Content::Records(batch) => Some(batch.first_seq..batch.next_seq()),
+        Content::Unreadable { from, to, .. } => Some(*from..*to),
+        Content::Ended => Some(message.producer.next_seq..message.producer.next_seq),
+    }
+}
+
+/// What a message delivers whose range begins at or below the number that is due.
+fn deliver(fetched: &Fetched, range: Range<u64>, expected: u64) -> Option<Delivery> {
+    let rest = expected..range.end;
+    match &fetched.content {
+        // Records that came before are told from new ones by their numbers.
+        Ok(message) => match &message.content {
+            Content::Records(batch) => Some(Delivery::Records(batch.clone())),
+            Content::Unreadable { reason, .. } if !rest.is_empty() => Some(Delivery::Unreadable {
+                producer: message.producer.producer,
+                from: rest.start,
+                to: rest.end,
+                reason: *reason,
+            }),
+            Content::Opened | Content::Unreadable { .. } | Content::Ended => None,
+        },
+        // One that came before was counted, or refused, when it was due.
+        Err((unread, raw)) => (!rest.is_empty()).then(|| Delivery::Refused(refused(fetched, unread, raw, Some(rest)))),
+    }
+}
+
+fn refused(fetched: &Fetched, unread: &Unread, raw: &[u8], range: Option<Range<u64>>) -> Refused {
+    Refused {
+        partition: fetched.partition,
+        offset: fetched.offset,
+        producer: unread.producer,
+        range,
+        reason: unread.reason.clone(),
+        raw: raw.to_vec(),
     }
 }
 
@@ -279,7 +274,6 @@ impl UsageSource for KafkaSource {
         while let Some(fetched) = self.handed.pop_back() {
             self.ready.push_front(fetched);
         }
-        self.stage = None;
         self.next.clear();
         // What ended is told again by the message that comes again.
         self.known.retain(|_, known| known.about.ending.is_none());
@@ -290,18 +284,22 @@ impl UsageSource for KafkaSource {
     }
 
     fn next_batch(&mut self) -> Result<Option<Delivery>, Error> {
-        if let Some(delivery) = self.stage.take() {
-            return Ok(Some(delivery));
-        }
         while let Some(fetched) = self.pop() {
-            let Some(part) = self.parts.get_mut(&fetched.partition) else {
-                continue;
-            };
-            if fetched.offset < part.next {
+            let begun = self.parts.get(&fetched.partition);
+            if begun.is_none_or(|part| fetched.offset < part.next) {
                 continue;
             }
-            part.next = fetched.offset + 1;
-            let delivery = self.unfold(&fetched);
+            let delivery = match self.unfold(&fetched) {
+                Unfolded::Hole(hole) => {
+                    // A commit may come between the hole and the message.
+                    self.ready.push_front(fetched);
+                    return Ok(Some(hole));
+                }
+                Unfolded::Whole(delivery) => delivery,
+            };
+            if let Some(part) = self.parts.get_mut(&fetched.partition) {
+                part.next = fetched.offset + 1;
+            }
             self.handed.push_back(fetched);
             if delivery.is_some() {
                 return Ok(delivery);

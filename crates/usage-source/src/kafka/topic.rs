@@ -123,7 +123,12 @@ fn judge(settings: &Settings, trouble: &Trouble, error: &KafkaError, deadline: I
             action: "describing it",
         });
     }
-    let refused = ["SaslAuthenticationFailed", "Authentication failed", "authentication failed", "SASL authentication"];
+    let refused = [
+        "SaslAuthenticationFailed",
+        "Authentication failed",
+        "authentication failed",
+        "SASL authentication",
+    ];
     if code == Some(RDKafkaErrorCode::Authentication) || refused.iter().any(|word| said.contains(word)) {
         return Err(TopicError::LogIn(said));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use journal::{Batch, Producer, ProducerId};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -40,7 +40,10 @@ pub fn every_record(settings: &Settings) -> Vec<(ProducerId, u64)> {
     check("assign", consumer.assign(&list));
     let (mut found, began) = (Vec::new(), Instant::now());
     while left > 0 {
-        assert!(began.elapsed() < PATIENCE, "{left} messages of the topic are not to be had");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{left} messages of the topic are not to be had"
+        );
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
             continue;
         };

@@ -109,7 +109,12 @@ impl Lanes {
     ///
     /// The last record of a producer is kept until its end is acknowledged too: with everything freed it would vanish
     /// from the journal, and nobody would tell metering that it has ended.
-    pub(crate) fn acknowledge(&mut self, producer: ProducerId, sent: Sent, segments: &mut Segments) -> Result<(), Error> {
+    pub(crate) fn acknowledge(
+        &mut self,
+        producer: ProducerId,
+        sent: Sent,
+        segments: &mut Segments,
+    ) -> Result<(), Error> {
         let Some(lane) = self.lanes.get_mut(&producer) else {
             return Ok(());
         };

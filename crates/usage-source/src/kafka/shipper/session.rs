@@ -201,7 +201,11 @@ impl Session {
         {
             return Ok(lane.about.clone());
         }
-        let known = work.journal.producers().into_iter().find(|one| one.producer == producer);
+        let known = work
+            .journal
+            .producers()
+            .into_iter()
+            .find(|one| one.producer == producer);
         let about = known.unwrap_or(Producer {
             producer,
             node: String::new(),

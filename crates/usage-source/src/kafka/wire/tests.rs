@@ -54,8 +54,13 @@ fn samples() -> Vec<Encoded> {
 fn records_come_back_with_their_numbers() {
     let sent = records(&producer(), &batch(9, &[b"one", b"", b"three"]));
     let Message { producer: of, content } = read_back(&sent).unwrap();
-    let Content::Records(batch) = content else { panic!("{content:?}") };
-    assert_eq!((of.node.as_str(), of.worker, of.created_ms), ("edge-1", 3, 1_800_000_000_123));
+    let Content::Records(batch) = content else {
+        panic!("{content:?}")
+    };
+    assert_eq!(
+        (of.node.as_str(), of.worker, of.created_ms),
+        ("edge-1", 3, 1_800_000_000_123)
+    );
     let read: Vec<_> = batch.records().collect();
     assert_eq!(read, [(9, &b"one"[..]), (10, b""), (11, b"three")]);
     assert_eq!(batch.producer, producer().producer);
