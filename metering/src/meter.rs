@@ -1,6 +1,6 @@
 //! The running service.
 
-use analytics::Embedded;
+use analytics::Analytics;
 use domain::clock::Clock;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ pub struct Parts<S> {
     /// The store whose ledger it writes.
     pub store: Store,
     /// Where facts go.
-    pub analytics: Embedded,
+    pub analytics: Analytics,
     /// What it reads.
     pub source: S,
     /// The domain clock.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analytics::{Batch, Embedded};
+use analytics::{Analytics, Batch};
 use domain::clock::{Clock, Timestamp};
 use domain::usage::{ProducerId, Record};
 use sha2::Digest as _;
@@ -91,7 +91,7 @@ struct Place {
 /// The task's state.
 pub(crate) struct Pump<S> {
     store: Store,
-    analytics: Embedded,
+    analytics: Analytics,
     source: S,
     clock: Clock,
     /// The name under which this task claims partitions.

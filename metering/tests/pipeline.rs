@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use analytics::{Embedded, Interval, UsageQuery};
+use analytics::{Analytics, Interval, UsageQuery};
 use domain::clock::{Clock, Timestamp};
 use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::key::Mode;
@@ -80,13 +80,13 @@ async fn journal(dir: &Path) -> Arc<Journal> {
     panic!("the folder stays locked");
 }
 
-async fn databases(dir: &Path) -> (Store, Embedded) {
+async fn databases(dir: &Path) -> (Store, Analytics) {
     let store = Store::open(&Location::Directory(dir.to_owned())).await.unwrap();
     store.migrate(Timestamp::from_millis(PERIOD)).await.unwrap();
-    (store, Embedded::open(&dir.join("analytics.db")).await.unwrap())
+    (store, Analytics::embedded(&dir.join("analytics.db")).await.unwrap())
 }
 
-fn start(store: &Store, analytics: &Embedded, journal: &Arc<Journal>) -> Metering {
+fn start(store: &Store, analytics: &Analytics, journal: &Arc<Journal>) -> Metering {
     Metering::start(Parts {
         store: store.clone(),
         analytics: analytics.clone(),
@@ -120,12 +120,12 @@ fn everything() -> UsageQuery {
     }
 }
 
-async fn analytics_count(analytics: &Embedded) -> u64 {
+async fn analytics_count(analytics: &Analytics) -> u64 {
     let rows = analytics.usage(&everything(), &|_| true).await.unwrap();
     rows.iter().map(|row| row.requests).sum()
 }
 
-async fn analytics_rejected(analytics: &Embedded) -> u64 {
+async fn analytics_rejected(analytics: &Analytics) -> u64 {
     let rows = analytics.usage(&everything(), &|_| true).await.unwrap();
     rows.iter().map(|row| row.rejected).sum()
 }
@@ -203,7 +203,7 @@ async fn a_batch_that_analytics_missed_is_inserted_from_the_journal() {
     assert_eq!(ledger_count(&store).await, Quantity::from_units(300));
     assert!(!store.pending_analytics(10).await.unwrap().is_empty());
     drop(metering);
-    let analytics = Embedded::open(&dir.path().join("analytics.db")).await.unwrap();
+    let analytics = Analytics::embedded(&dir.path().join("analytics.db")).await.unwrap();
     let metering = start(&store, &analytics, &journal);
     metering.currency().caught_up().await.unwrap();
     assert_eq!(analytics_count(&analytics).await, 300);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use analytics::Embedded;
+use analytics::Analytics;
 use domain::clock::Clock;
 use domain::sealed::MasterKey;
 use mail::Mailer;
@@ -22,7 +22,7 @@ pub(crate) struct App(Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) analytics: Embedded,
+    pub(crate) analytics: Analytics,
     pub(crate) clock: Clock,
     pub(crate) master_key: MasterKey,
     pub(crate) hooks: Hooks,

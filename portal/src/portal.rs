@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::Embedded;
+use analytics::Analytics;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
@@ -63,7 +63,7 @@ pub struct Parts {
     /// The store, migrated.
     pub store: Store,
     /// Facts and roll-ups.
-    pub analytics: Embedded,
+    pub analytics: Analytics,
     /// The clock of the process.
     pub clock: Clock,
     /// Seals secrets.

@@ -170,7 +170,7 @@ fn migrate_all(config: &Config) -> Result<String, String> {
         }
         store.close().await;
         crate::serve::prepare_directory(&config.data_dir).map_err(|error| failed(&error))?;
-        let analytics = analytics::Embedded::open(&config.data(databases::ANALYTICS))
+        let analytics = analytics::Analytics::embedded(&config.data(databases::ANALYTICS))
             .await
             .map_err(|error| failed(&error))?;
         analytics.close().await;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use analytics::Embedded;
+use analytics::Analytics;
 use domain::billable::{Policy, billable};
 use domain::clock::{Clock, Timestamp};
 use domain::ids::RunId;
@@ -30,7 +30,7 @@ const LOOK_AT_RUN: Duration = Duration::from_millis(50);
 /// What the portal is started with.
 pub(super) struct Plane {
     pub(super) store: Store,
-    pub(super) analytics: Embedded,
+    pub(super) analytics: Analytics,
     pub(super) mailer: Mailer,
     pub(super) tls: Option<Arc<ServerTls>>,
     pub(super) publisher: snapshot::Publisher,

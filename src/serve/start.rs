@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::Embedded;
+use analytics::Analytics;
 use billing::Billing;
 use counters::Counters;
 use domain::clock::Clock;
@@ -51,7 +51,7 @@ pub(super) struct Shared<'a> {
 struct Books {
     store: Store,
     /// Of portal and metering.
-    analytics: Option<Embedded>,
+    analytics: Option<Analytics>,
 }
 
 /// A running platform, or the roles of it that this process has.
@@ -91,7 +91,7 @@ async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Books, Error> {
         shared.clock.follow(reading);
     }
     let analytics = if roles.portal || roles.metering {
-        Some(Embedded::open(&config.data("analytics.db")).await?)
+        Some(Analytics::embedded(&config.data("analytics.db")).await?)
     } else {
         None
     };

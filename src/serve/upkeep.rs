@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use analytics::Embedded;
+use analytics::Analytics;
 use counters::{Counters, Times};
 use domain::clock::{Clock, Timestamp};
 use domain::config::Settings;
@@ -34,7 +34,7 @@ pub(super) async fn sweep(counters: Counters, clock: Clock) {
 }
 
 /// Deletes facts whose invoices are past their evidence days, until the task is dropped.
-pub(super) async fn purge(store: Store, analytics: Embedded, feed: Feed, clock: Clock) {
+pub(super) async fn purge(store: Store, analytics: Analytics, feed: Feed, clock: Clock) {
     loop {
         tokio::time::sleep(PURGE_EVERY).await;
         let days = match store.instance().await {

@@ -8,9 +8,8 @@ use domain::ids::{AccountId, ConsumerId, SubscriptionId};
 use domain::key::Mode;
 use domain::limit::REQUESTS;
 use domain::usage::{Fact, Kind, ProducerId, RejectionSample};
-use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
-use crate::database::Embedded;
+use crate::engine::Analytics;
 use crate::error::Error;
 use crate::usage::Billable;
 
@@ -41,16 +40,9 @@ pub struct StoredSample {
 /// Where a page ended. Its text holds only `A-Za-z0-9_-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    time: Timestamp,
-    producer: ProducerId,
-    seq: u64,
-}
-
-impl Cursor {
-    /// As the columns have it: time, producer, number.
-    pub(crate) fn parts(self) -> (i64, String, i64) {
-        (self.time.as_millis(), self.producer.to_string(), int(self.seq))
-    }
+    pub(crate) time: Timestamp,
+    pub(crate) producer: ProducerId,
+    pub(crate) seq: u64,
 }
 
 impl fmt::Display for Cursor {
@@ -103,6 +95,18 @@ pub struct EventFilter {
     pub mode: Mode,
 }
 
+impl EventFilter {
+    /// The columns that it narrows, with their values.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let all = [
+            ("account", self.account.map(|id| id.to_string())),
+            ("consumer", self.consumer.map(|id| id.to_string())),
+            ("subscription", self.subscription.map(|id| id.to_string())),
+        ];
+        all.into_iter().filter_map(|(column, value)| Some((column, value?)))
+    }
+}
+
 /// Facts, counted one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RawCount {
@@ -113,8 +117,6 @@ pub struct RawCount {
     /// Those that are billed.
     pub billable: u64,
 }
-
-const COUNTED_AT_ONCE: usize = 5_000;
 
 /// Which requests stand behind a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,36 +135,24 @@ pub struct Evidence {
     pub through_commit: u64,
 }
 
+/// A fact as both engines keep it whole.
+///
+/// # Errors
+/// When it is none.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Fact, Error> {
     postcard::from_bytes(bytes).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-pub(crate) fn int(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+pub(crate) fn encode(fact: &Fact) -> Result<Vec<u8>, Error> {
+    postcard::to_stdvec(fact).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-fn producer(row: &SqliteRow) -> Result<ProducerId, Error> {
-    let text: String = row.try_get("producer")?;
-    text.parse().map_err(|_| Error::Corrupt(format!("producer {text}")))
+pub(crate) fn decode_sample(text: &str) -> Result<RejectionSample, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-pub(crate) fn stored(row: &SqliteRow) -> Result<StoredFact, Error> {
-    Ok(StoredFact {
-        producer: producer(row)?,
-        seq: u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0),
-        ledger_commit: u64::try_from(row.try_get::<i64, _>("ledger_commit")?).unwrap_or(0),
-        fact: decode(row.try_get("record")?)?,
-    })
-}
-
-pub(crate) fn sample(row: &SqliteRow) -> Result<StoredSample, Error> {
-    let record: String = row.try_get("record")?;
-    let sample = serde_json::from_str(&record).map_err(|error| Error::Corrupt(error.to_string()))?;
-    Ok(StoredSample {
-        producer: producer(row)?,
-        seq: u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0),
-        sample,
-    })
+pub(crate) fn encode_sample(sample: &RejectionSample) -> Result<String, Error> {
+    serde_json::to_string(sample).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
 pub(crate) fn cursor(stored: &StoredFact) -> Cursor {
@@ -173,123 +163,28 @@ pub(crate) fn cursor(stored: &StoredFact) -> Cursor {
     }
 }
 
-pub(crate) const COLUMNS: &str = "SELECT producer, seq, ledger_commit, record FROM fact WHERE ";
-
-fn push_page(sql: &mut QueryBuilder<Sqlite>, after: Option<Cursor>, limit: usize) {
-    if let Some(after) = after {
-        sql.push(" AND (event_time, producer, seq) > (")
-            .push_bind(after.time.as_millis());
-        sql.push(", ")
-            .push_bind(after.producer.to_string())
-            .push(", ")
-            .push_bind(int(after.seq))
-            .push(")");
-    }
-    sql.push(" ORDER BY event_time, producer, seq LIMIT ")
-        .push_bind(int(limit as u64));
-}
-
-impl Embedded {
+impl Analytics {
     /// Facts in order of time; at most `limit`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the engine fails.
     pub async fn events(
         &self,
         filter: &EventFilter,
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<StoredFact>, Error> {
-        let mut sql = QueryBuilder::new(COLUMNS);
-        sql.push("event_time >= ").push_bind(filter.from.as_millis());
-        sql.push(" AND event_time < ").push_bind(filter.to.as_millis());
-        sql.push(" AND mode = ").push_bind(filter.mode.as_str());
-        for (column, value) in [
-            ("account", filter.account.map(|id| id.to_string())),
-            ("consumer", filter.consumer.map(|id| id.to_string())),
-            ("subscription", filter.subscription.map(|id| id.to_string())),
-        ] {
-            if let Some(value) = value {
-                sql.push(" AND ").push(column).push(" = ").push_bind(value);
-            }
-        }
-        push_page(&mut sql, after, limit + 1);
-        let rows = sql.build().fetch_all(&self.readers).await?;
-        let mut items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let mut items = self.events_after(filter, after, limit + 1).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let next = if more { items.last().map(cursor) } else { None };
         Ok(Page { items, next })
     }
 
-    /// Counts the facts of a filter one by one, without any roll-up: what every other number must agree with.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
-        let (mut count, mut after) = (RawCount::default(), None);
-        loop {
-            let page = self.events(filter, after, COUNTED_AT_ONCE).await?;
-            for stored in &page.items {
-                count.facts += 1;
-                // Neither a part of a request that goes on, nor what nobody pays for.
-                if stored.fact.outcome.kind != Kind::Checkpoint && stored.fact.subscription.is_some() {
-                    count.requests += 1;
-                    count.billable += u64::from(billable(&stored.fact.outcome.class()));
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(count);
-            }
-        }
-    }
-
-    /// Everything recorded of a request id: facts (several where a client used it more than once), oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn request(&self, request_id: &str) -> Result<Vec<StoredFact>, Error> {
-        let mut sql = QueryBuilder::new(COLUMNS);
-        sql.push("request_id = ").push_bind(request_id);
-        push_page(&mut sql, None, 100);
-        sql.build().fetch_all(&self.readers).await?.iter().map(stored).collect()
-    }
-
-    /// The fact of a producer's record.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn fact(&self, producer: ProducerId, seq: u64) -> Result<Option<StoredFact>, Error> {
-        let mut sql = QueryBuilder::new(COLUMNS);
-        sql.push("producer = ")
-            .push_bind(producer.to_string())
-            .push(" AND seq = ")
-            .push_bind(int(seq));
-        sql.build()
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(stored)
-            .transpose()
-    }
-
-    /// Samples of rejections with a request id.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn rejected_request(&self, request_id: &str) -> Result<Vec<StoredSample>, Error> {
-        let rows = sqlx::query("SELECT producer, seq, record FROM sample WHERE request_id = $1 ORDER BY at LIMIT 100")
-            .bind(request_id)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(sample).collect()
-    }
-
     /// The billed requests behind a charge, in order of time; at most `limit`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the engine fails.
     pub async fn evidence(
         &self,
         evidence: &Evidence,
@@ -299,19 +194,9 @@ impl Embedded {
     ) -> Result<Page<StoredFact>, Error> {
         let (mut items, mut after) = (Vec::new(), after);
         loop {
-            let mut sql = QueryBuilder::new(COLUMNS);
-            sql.push("subscription = ").push_bind(evidence.subscription.to_string());
-            sql.push(" AND period_start = ")
-                .push_bind(evidence.period_start.as_millis());
-            sql.push(" AND mode = 'live' AND ledger_commit > ")
-                .push_bind(int(evidence.after_commit));
-            sql.push(" AND ledger_commit <= ")
-                .push_bind(int(evidence.through_commit));
-            push_page(&mut sql, after, limit + 1);
-            let rows = sql.build().fetch_all(&self.readers).await?;
-            let read = rows.len();
-            for row in &rows {
-                let fact = stored(row)?;
+            let facts = self.evidence_after(evidence, after, limit + 1).await?;
+            let read = facts.len();
+            for fact in facts {
                 after = Some(cursor(&fact));
                 if evidence.holds(&fact.fact, billable) {
                     items.push(fact);

@@ -1,13 +1,12 @@
-//! What happened last: facts and kept samples of rejections, newest first.
+//! What happened last: facts, newest first.
 
 use domain::clock::Timestamp;
 use domain::ids::ConsumerId;
 use domain::key::Mode;
-use sqlx::{QueryBuilder, Sqlite};
 
-use crate::Embedded;
+use crate::engine::Analytics;
 use crate::error::Error;
-use crate::events::{COLUMNS, Cursor, Page, StoredFact, StoredSample, cursor, int, sample, stored};
+use crate::events::{Cursor, Page, StoredFact, cursor};
 
 const CHUNK: usize = 500;
 /// A page looks at so many facts of a consumer at most; where few of them fit, it is short and goes on by its cursor.
@@ -34,27 +33,6 @@ impl RecentFilter {
     fn holds(&self, fact: &StoredFact) -> bool {
         self.path.as_ref().is_none_or(|part| fact.fact.path.contains(part))
     }
-
-    fn chunk(&self, consumer: ConsumerId, before: Option<Cursor>) -> QueryBuilder<Sqlite> {
-        let mut sql = QueryBuilder::new(COLUMNS);
-        sql.push("consumer = ").push_bind(consumer.to_string());
-        sql.push(" AND event_time >= ").push_bind(self.from.as_millis());
-        sql.push(" AND event_time < ").push_bind(self.to.as_millis());
-        sql.push(" AND mode = ").push_bind(self.mode.as_str());
-        if let Some((least, most)) = self.status {
-            sql.push(" AND status >= ").push_bind(i64::from(least));
-            sql.push(" AND status <= ").push_bind(i64::from(most));
-        }
-        if let Some(before) = before {
-            let (time, producer, seq) = before.parts();
-            sql.push(" AND (event_time, producer, seq) < (").push_bind(time);
-            sql.push(", ").push_bind(producer);
-            sql.push(", ").push_bind(seq).push(")");
-        }
-        sql.push(" ORDER BY event_time DESC, producer DESC, seq DESC LIMIT ")
-            .push_bind(int(CHUNK as u64));
-        sql
-    }
 }
 
 /// What one consumer has, and where its reading stopped before its end.
@@ -63,11 +41,11 @@ struct Part {
     stopped: Option<Cursor>,
 }
 
-impl Embedded {
+impl Analytics {
     /// Facts, newest first; at most `limit`, those before `before` in time where it is given.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the engine fails.
     pub async fn recent(
         &self,
         filter: &RecentFilter,
@@ -77,7 +55,7 @@ impl Embedded {
         let mut items = Vec::new();
         let mut stopped: Option<Cursor> = None;
         for consumer in &filter.consumers {
-            let part = self.recent_of(filter, *consumer, before, limit).await?;
+            let part = self.part(filter, *consumer, before, limit).await?;
             items.extend(part.items);
             // Nothing older than the newest stop is known to be complete.
             stopped = stopped.max(part.stopped);
@@ -92,7 +70,7 @@ impl Embedded {
         Ok(Page { items, next })
     }
 
-    async fn recent_of(
+    async fn part(
         &self,
         filter: &RecentFilter,
         consumer: ConsumerId,
@@ -101,9 +79,9 @@ impl Embedded {
     ) -> Result<Part, Error> {
         let (mut items, mut before, mut read) = (Vec::new(), before, 0);
         loop {
-            let rows = filter.chunk(consumer, before).build().fetch_all(&self.readers).await?;
-            for row in &rows {
-                let fact = stored(row)?;
+            let facts = self.recent_of(filter, consumer, before, CHUNK).await?;
+            let count = facts.len();
+            for fact in facts {
                 before = Some(cursor(&fact));
                 if filter.holds(&fact) {
                     items.push(fact);
@@ -112,34 +90,13 @@ impl Embedded {
                     return Ok(Part { items, stopped: before });
                 }
             }
-            read += rows.len();
-            if rows.len() < CHUNK {
+            read += count;
+            if count < CHUNK {
                 return Ok(Part { items, stopped: None });
             }
             if read >= MOST_READ {
                 return Ok(Part { items, stopped: before });
             }
         }
-    }
-
-    /// Kept samples of rejected requests of a consumer, newest first; at most `limit`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn recent_rejections(
-        &self,
-        consumer: ConsumerId,
-        range: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> Result<Vec<StoredSample>, Error> {
-        let sql = "SELECT producer, seq, record FROM sample WHERE consumer = $1 AND at >= $2 AND at < $3 ORDER BY at DESC LIMIT $4";
-        let rows = sqlx::query(sql)
-            .bind(consumer.to_string())
-            .bind(range.0.as_millis())
-            .bind(range.1.as_millis())
-            .bind(int(limit as u64))
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(sample).collect()
     }
 }

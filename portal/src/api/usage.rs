@@ -211,6 +211,9 @@ pub(crate) async fn fresh(app: &App) -> Result<(), Problem> {
 
 impl From<analytics::Error> for Problem {
     fn from(error: analytics::Error) -> Self {
+        if let analytics::Error::TooMuch { .. } = error {
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too-much", "Ask for less").detail(error.to_string());
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "analytics failed");
         if error.is_retryable() {
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again").detail("analytics does not answer")

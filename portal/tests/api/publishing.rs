@@ -98,7 +98,7 @@ async fn step_by_step_gives_what_a_restart_compiles_from_nothing() {
     let revision = u64::try_from(server.store.revision().await.unwrap()).unwrap();
     until(&server.feed, |snapshot| snapshot.revision() == revision).await;
     let scratch = tempfile::tempdir().unwrap();
-    let analytics = analytics::Embedded::open(&scratch.path().join("analytics.db"))
+    let analytics = analytics::Analytics::embedded(&scratch.path().join("analytics.db"))
         .await
         .unwrap();
     let (store, clock, grown) = (

@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) admin: String,
     pub(crate) store: Store,
-    pub(crate) analytics: analytics::Embedded,
+    pub(crate) analytics: analytics::Analytics,
     pub(crate) clock: Clock,
     pub(crate) feed: Feed,
     pub(crate) running: Running,
@@ -103,7 +103,7 @@ impl Server {
             ..AdminWish::default()
         };
         ensure_first_admin(&store, &clock, wish).await.unwrap();
-        let analytics = analytics::Embedded::open(&data.path().join("analytics.db"))
+        let analytics = analytics::Analytics::embedded(&data.path().join("analytics.db"))
             .await
             .unwrap();
         let mailer = mailer(&data.path().join("outbox"));

@@ -1,18 +1,13 @@
-//! Roll-ups of one batch, added up in memory before they touch the database.
+//! Roll-ups of one batch on their way into the database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use domain::clock::Timestamp;
-use domain::histogram::{Histogram, bucket};
-use domain::quantity::Quantity;
-use domain::usage::{Fact, Kind, RejectionCount};
+use domain::usage::RejectionCount;
 use sqlx::{Sqlite, Transaction};
 
 use crate::batch::Batch;
 use crate::error::Error;
-
-/// Widths of roll-ups in seconds, finest first.
-pub(crate) const LEVELS: [i64; 3] = [60, 3_600, 86_400];
+use crate::sums::{Dims, LEVELS, Sums, add_up, floor};
 
 /// Ids of combinations that are in the database.
 #[derive(Debug, Default)]
@@ -20,39 +15,7 @@ pub(crate) struct DimsCache(HashMap<String, i64>);
 
 const CACHE_LIMIT: usize = 200_000;
 
-/// The combination that a fact is rolled up under.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Dims {
-    account: Option<String>,
-    consumer: Option<String>,
-    subscription: Option<String>,
-    credential: Option<String>,
-    api: String,
-    operation: String,
-    method: String,
-    plan: String,
-    status: u16,
-    mode: &'static str,
-    outcome: String,
-}
-
 impl Dims {
-    pub(crate) fn of(fact: &Fact) -> Self {
-        Self {
-            account: fact.account.map(|id| id.to_string()),
-            consumer: fact.consumer.map(|id| id.to_string()),
-            subscription: fact.subscription.map(|id| id.to_string()),
-            credential: fact.credential.map(|id| id.to_string()),
-            api: fact.api.clone(),
-            operation: fact.operation.clone(),
-            method: fact.method.clone(),
-            plan: format!("{}/{}", fact.product, fact.plan),
-            status: fact.outcome.status,
-            mode: fact.mode.as_str(),
-            outcome: fact.outcome.class_key(),
-        }
-    }
-
     /// A text that is equal for equal combinations alone: lengths keep parts apart.
     fn key(&self) -> String {
         let status = self.status.to_string();
@@ -79,34 +42,9 @@ impl Dims {
     }
 }
 
-#[derive(Debug, Default)]
-struct Sums {
-    requests: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    latency: Histogram,
-    quantities: BTreeMap<String, Quantity>,
-}
-
-/// The start of the interval of `level` seconds that holds `time`, in milliseconds.
-pub(crate) fn floor(time: Timestamp, level: i64) -> i64 {
-    let width = level * 1_000;
-    time.as_millis().div_euclid(width) * width
-}
-
 /// Adds the batch to the roll-ups of every level.
 pub(crate) async fn add(tx: &mut Transaction<'_, Sqlite>, cache: &mut DimsCache, batch: &Batch) -> Result<(), Error> {
-    let mut sums: BTreeMap<(i64, i64, Dims), Sums> = BTreeMap::new();
-    for (_, fact) in &batch.facts {
-        let dims = Dims::of(fact);
-        for level in LEVELS {
-            count(
-                sums.entry((level, floor(fact.admitted_at, level), dims.clone()))
-                    .or_default(),
-                fact,
-            );
-        }
-    }
+    let sums = add_up(batch.facts.iter().map(|(_, fact)| fact));
     for ((level, time, dims), sum) in &sums {
         let id = dims_id(tx, cache, dims).await?;
         write(tx, (*level, *time, id), sum).await?;
@@ -115,20 +53,6 @@ pub(crate) async fn add(tx: &mut Transaction<'_, Sqlite>, cache: &mut DimsCache,
         write_rejection(tx, rejection).await?;
     }
     Ok(())
-}
-
-fn count(sums: &mut Sums, fact: &Fact) {
-    // A checkpoint is part of a request that is counted once, by its final fact.
-    if fact.outcome.kind != Kind::Checkpoint {
-        sums.requests += 1;
-        sums.latency.add(bucket(fact.latency_us), 1);
-    }
-    sums.bytes_in = sums.bytes_in.saturating_add(fact.bytes_in);
-    sums.bytes_out = sums.bytes_out.saturating_add(fact.bytes_out);
-    for value in &fact.quantities {
-        let slot = sums.quantities.entry(value.meter.clone()).or_default();
-        *slot = slot.saturating_add(value.quantity);
-    }
 }
 
 async fn dims_id(tx: &mut Transaction<'_, Sqlite>, cache: &mut DimsCache, dims: &Dims) -> Result<i64, Error> {

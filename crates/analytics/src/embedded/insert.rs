@@ -1,12 +1,12 @@
 //! A batch goes in whole, each record of it once.
 
-use domain::usage::{Fact, RejectionSample};
+use domain::usage::RejectionSample;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
+use super::{Embedded, known, rollup};
 use crate::batch::Batch;
-use crate::database::Embedded;
 use crate::error::Error;
-use crate::{known, rollup};
+use crate::events::{encode, encode_sample};
 
 const ROWS_A_STATEMENT: usize = 500;
 
@@ -15,11 +15,7 @@ fn int(value: u64) -> i64 {
 }
 
 impl Embedded {
-    /// Inserts batches in one transaction. Records that are in already are passed over, in whatever batch they came.
-    ///
-    /// # Errors
-    /// When the database fails; nothing is in then.
-    pub async fn insert(&self, batches: &[Batch]) -> Result<(), Error> {
+    pub(crate) async fn insert(&self, batches: &[Batch]) -> Result<(), Error> {
         let mut cache = self.dims.lock().await;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let mut result = Ok(());
@@ -66,10 +62,6 @@ async fn insert_one(
     rollup::add(tx, cache, batch).await
 }
 
-fn encode(fact: &Fact) -> Result<Vec<u8>, Error> {
-    postcard::to_stdvec(fact).map_err(|error| Error::Corrupt(error.to_string()))
-}
-
 async fn insert_facts(tx: &mut Transaction<'_, Sqlite>, batch: &Batch) -> Result<(), Error> {
     let producer = batch.producer.to_string();
     for rows in batch.facts.chunks(ROWS_A_STATEMENT) {
@@ -108,7 +100,7 @@ async fn insert_sample(
     at: (u64, i64),
     sample: &RejectionSample,
 ) -> Result<(), Error> {
-    let record = serde_json::to_string(sample).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let record = encode_sample(sample)?;
     sqlx::query(
         "INSERT INTO sample (producer, seq, position, at, request_id, account, consumer, record)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

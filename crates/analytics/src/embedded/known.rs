@@ -23,7 +23,7 @@ fn int(value: u64) -> i64 {
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn only_new<'b>(tx: &mut Tx<'_>, batch: &'b Batch) -> Result<Cow<'b, Batch>, Error> {
+pub(super) async fn only_new<'b>(tx: &mut Tx<'_>, batch: &'b Batch) -> Result<Cow<'b, Batch>, Error> {
     let (ranges, facts) = (ranges(tx, batch).await?, facts(tx, batch).await?);
     let samples = samples(tx, batch).await?;
     if ranges.is_empty() && facts.is_empty() && samples.is_empty() {

@@ -2,18 +2,13 @@
 
 use domain::clock::Timestamp;
 
-use crate::database::Embedded;
+use super::Embedded;
 use crate::error::Error;
 
 const ROWS_A_TRANSACTION: i64 = 5_000;
 
 impl Embedded {
-    /// Deletes facts and samples older than `before`, and minute roll-ups with them; hours and days stay. Works in
-    /// small transactions so that inserts go on between them.
-    ///
-    /// # Errors
-    /// When the database fails; what was deleted stays deleted.
-    pub async fn purge(&self, before: Timestamp) -> Result<u64, Error> {
+    pub(crate) async fn purge(&self, before: Timestamp) -> Result<u64, Error> {
         let mut deleted = 0;
         for sql in [
             "DELETE FROM fact WHERE (producer, seq) IN

@@ -1,4 +1,13 @@
 //! The embedded engine: one SQLite file, one writer.
+//!
+//! A batch goes in with its roll-ups in one transaction and leaves a row behind, so that a replay adds nothing.
+
+mod insert;
+mod known;
+mod purge;
+mod read;
+mod rollup;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,21 +16,21 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
 
+use self::rollup::DimsCache;
 use crate::error::Error;
-use crate::rollup::DimsCache;
 
 const MIGRATIONS: &[&str] = &[
-    include_str!("../../../migrations/sqlite/analytics/0001_facts.sql"),
-    include_str!("../../../migrations/sqlite/analytics/0002_batch_ranges.sql"),
+    include_str!("../../../../migrations/sqlite/analytics/0001_facts.sql"),
+    include_str!("../../../../migrations/sqlite/analytics/0002_batch_ranges.sql"),
 ];
 const READERS: u32 = 4;
 
 /// The embedded engine. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Embedded {
-    pub(crate) readers: SqlitePool,
-    pub(crate) writer: SqlitePool,
-    pub(crate) dims: Arc<Mutex<DimsCache>>,
+    readers: SqlitePool,
+    writer: SqlitePool,
+    dims: Arc<Mutex<DimsCache>>,
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -57,8 +66,7 @@ impl Embedded {
         })
     }
 
-    /// Closes the file.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -1,0 +1,162 @@
+//! Facts and samples out of the server.
+
+use ::clickhouse::Row;
+use domain::clock::Timestamp;
+use domain::ids::ConsumerId;
+use domain::usage::{Kind, ProducerId};
+use serde::Deserialize;
+
+use super::ClickHouse;
+use super::rows::{FACT_COLUMNS, FactRead, SAMPLE_COLUMNS, SampleRead};
+use super::sql::Sql;
+use crate::answer::outcome;
+use crate::error::Error;
+use crate::events::{Cursor, EventFilter, Evidence, RawCount, StoredFact, StoredSample};
+use crate::recent::RecentFilter;
+use crate::usage::Billable;
+
+fn push_cursor(sql: &mut Sql, sign: &str, at: Option<Cursor>) {
+    let Some(at) = at else { return };
+    // The first condition is what the key can use.
+    sql.push(" AND event_time ").push(sign).push("= ").time(at.time);
+    sql.push(" AND (event_time, producer, seq) ").push(sign).push(" (");
+    sql.time(at.time).push(", ").producer(at.producer);
+    sql.push(", ").number(at.seq).push(")");
+}
+
+fn push_page(sql: &mut Sql, after: Option<Cursor>, limit: usize) {
+    push_cursor(sql, ">", after);
+    sql.push(" ORDER BY event_time, producer, seq LIMIT ");
+    sql.number(limit as u64);
+}
+
+fn push_filter(sql: &mut Sql, filter: &EventFilter) {
+    sql.within("event_time", filter.from.as_millis(), filter.to.as_millis());
+    sql.push(" AND mode = ").text(filter.mode.as_str());
+    for (column, value) in filter.columns() {
+        sql.push(" AND ").push(column).push(" = ").text(value);
+    }
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct Count {
+    outcome: String,
+    of_subscription: u8,
+    facts: u64,
+}
+
+impl ClickHouse {
+    async fn stored(&self, sql: Sql) -> Result<Vec<StoredFact>, Error> {
+        let rows: Vec<FactRead> = self.fetch(sql).await?;
+        rows.into_iter().map(FactRead::stored).collect()
+    }
+
+    async fn samples(&self, sql: Sql) -> Result<Vec<StoredSample>, Error> {
+        let rows: Vec<SampleRead> = self.fetch(sql).await?;
+        rows.into_iter().map(SampleRead::stored).collect()
+    }
+
+    pub(crate) async fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<StoredFact>, Error> {
+        let mut sql = Sql::new(FACT_COLUMNS);
+        push_filter(&mut sql, filter);
+        push_page(&mut sql, after, limit);
+        self.stored(sql).await
+    }
+
+    pub(crate) async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
+        let mut sql = Sql::new(
+            "SELECT toString(outcome) AS outcome, subscription != '' AS of_subscription, count() AS facts
+             FROM fact FINAL WHERE ",
+        );
+        push_filter(&mut sql, filter);
+        sql.push(" GROUP BY outcome, of_subscription");
+        let mut sums = RawCount::default();
+        for count in self.fetch::<Count>(sql).await? {
+            let outcome = outcome(&count.outcome)?;
+            sums.facts += count.facts;
+            // Neither a part of a request that goes on, nor what nobody pays for.
+            if outcome.kind != Kind::Checkpoint && count.of_subscription != 0 {
+                sums.requests += count.facts;
+                sums.billable += if billable(&outcome) { count.facts } else { 0 };
+            }
+        }
+        Ok(sums)
+    }
+
+    pub(crate) async fn request(&self, request_id: &str) -> Result<Vec<StoredFact>, Error> {
+        let mut sql = Sql::new(FACT_COLUMNS);
+        sql.push("request_id = ").text(request_id);
+        push_page(&mut sql, None, 100);
+        self.stored(sql).await
+    }
+
+    pub(crate) async fn fact(&self, producer: ProducerId, seq: u64) -> Result<Option<StoredFact>, Error> {
+        let mut sql = Sql::new(FACT_COLUMNS);
+        sql.push("producer = ").producer(producer);
+        sql.push(" AND seq = ").number(seq);
+        Ok(self.stored(sql).await?.pop())
+    }
+
+    pub(crate) async fn rejected_request(&self, request_id: &str) -> Result<Vec<StoredSample>, Error> {
+        let mut sql = Sql::new(SAMPLE_COLUMNS);
+        sql.push("request_id = ").text(request_id);
+        sql.push(" ORDER BY at LIMIT 100");
+        self.samples(sql).await
+    }
+
+    pub(crate) async fn recent_rejections(
+        &self,
+        consumer: ConsumerId,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<StoredSample>, Error> {
+        let mut sql = Sql::new(SAMPLE_COLUMNS);
+        sql.push("consumer = ").text(consumer.to_string()).push(" AND ");
+        sql.within("at", range.0.as_millis(), range.1.as_millis());
+        sql.push(" ORDER BY at DESC LIMIT ").number(limit as u64);
+        self.samples(sql).await
+    }
+
+    pub(crate) async fn evidence_after(
+        &self,
+        evidence: &Evidence,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<StoredFact>, Error> {
+        let mut sql = Sql::new(FACT_COLUMNS);
+        sql.push("subscription = ").text(evidence.subscription.to_string());
+        sql.push(" AND period_start = ")
+            .number(evidence.period_start.as_millis());
+        sql.push(" AND mode = 'live' AND ledger_commit > ")
+            .number(evidence.after_commit);
+        sql.push(" AND ledger_commit <= ").number(evidence.through_commit);
+        push_page(&mut sql, after, limit);
+        self.stored(sql).await
+    }
+
+    pub(crate) async fn recent_of(
+        &self,
+        filter: &RecentFilter,
+        consumer: ConsumerId,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<StoredFact>, Error> {
+        let mut sql = Sql::new(FACT_COLUMNS);
+        sql.push("consumer = ").text(consumer.to_string()).push(" AND ");
+        sql.within("event_time", filter.from.as_millis(), filter.to.as_millis());
+        sql.push(" AND mode = ").text(filter.mode.as_str());
+        if let Some((least, most)) = filter.status {
+            sql.push(" AND status >= ").number(least);
+            sql.push(" AND status <= ").number(most);
+        }
+        push_cursor(&mut sql, "<", before);
+        sql.push(" ORDER BY event_time DESC, producer DESC, seq DESC LIMIT ");
+        sql.number(limit as u64);
+        self.stored(sql).await
+    }
+}
