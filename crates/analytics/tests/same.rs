@@ -94,7 +94,8 @@ async fn filters_are_the_same(pair: &Pair, chance: &mut Chance) {
         (Dimension::Api, String::new()),
     ];
     for (dimension, value) in &values {
-        let (from, to) = chance.of(&ranges(chance));
+        let ranges = ranges(chance);
+        let (from, to) = chance.of(&ranges);
         for (from, to) in [(START, START + 3 * DAY), (from, to)] {
             let mut one = query(from, to, chance.of(&INTERVALS));
             one.filter.insert(*dimension, value.clone());

@@ -3,6 +3,7 @@
 //! A record is in when a note of its producer covers its number. The notes came with the sums in one block, so there is no
 //! record in the sums without a note, nor the other way round.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ::clickhouse::Row;
@@ -25,14 +26,15 @@ struct Note {
     next_seq: u64,
 }
 
-/// Runs of record numbers of producers.
+/// Runs of record numbers by producer and first number. They do not meet: a record is in once.
 #[derive(Debug, Default)]
-pub(super) struct Known(Vec<(ProducerId, Range<u64>)>);
+pub(super) struct Known(BTreeMap<(ProducerId, u64), u64>);
 
 impl Known {
     /// Whether a record is in.
     pub(super) fn holds(&self, producer: ProducerId, seq: u64) -> bool {
-        self.0.iter().any(|(of, run)| *of == producer && run.contains(&seq))
+        let below = self.0.range((producer, 0)..=(producer, seq));
+        below.last().is_some_and(|(_, end)| seq < *end)
     }
 }
 
@@ -59,6 +61,16 @@ pub(super) fn runs(numbers: &[u64]) -> Vec<Range<u64>> {
     runs
 }
 
+/// Where to look for a batch's records: in its range, and at those that stand where their request was listed, which may be
+/// far below.
+fn asked(batch: &Batch) -> Vec<Range<u64>> {
+    let range = batch.first_seq..batch.next_seq;
+    let outside: Vec<u64> = numbers(batch).into_iter().filter(|seq| !range.contains(seq)).collect();
+    let mut asked = runs(&outside);
+    asked.push(range);
+    asked
+}
+
 impl ClickHouse {
     /// What of these batches is in.
     pub(super) async fn known(&self, batches: &[&Batch]) -> Result<Known, Error> {
@@ -69,13 +81,11 @@ impl ClickHouse {
                  WHERE kind = '{BATCH}' AND level = 0 AND bucket = 0 AND (0"
             ));
             for batch in batches {
-                let numbers = numbers(batch);
-                let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
-                    continue;
-                };
-                sql.push(" OR producer = ").producer(batch.producer);
-                sql.push(" AND first_seq <= ").number(*last);
-                sql.push(" AND next_seq > ").number(*first);
+                for run in asked(batch) {
+                    sql.push(" OR producer = ").producer(batch.producer);
+                    sql.push(" AND first_seq < ").number(run.end);
+                    sql.push(" AND next_seq > ").number(run.start);
+                }
             }
             sql.push(")");
             let client = self.consistent();
@@ -83,7 +93,7 @@ impl ClickHouse {
             let runs = notes.into_iter();
             known
                 .0
-                .extend(runs.map(|note| (ProducerId(note.producer), note.first_seq..note.next_seq)));
+                .extend(runs.map(|note| ((ProducerId(note.producer), note.first_seq), note.next_seq)));
         }
         Ok(known)
     }
@@ -101,6 +111,15 @@ impl ClickHouse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_known_by_the_run_that_holds_it() {
+        let (one, two) = (ProducerId(1), ProducerId(2));
+        let known = Known([((one, 5), 9), ((one, 20), 21), ((two, 0), 3)].into_iter().collect());
+        let held: Vec<u64> = (0..30).filter(|seq| known.holds(one, *seq)).collect();
+        assert_eq!(held, [5, 6, 7, 8, 20]);
+        assert!(known.holds(two, 2) && !known.holds(two, 5) && !known.holds(ProducerId(0), 5));
+    }
 
     #[test]
     fn numbers_become_runs() {

@@ -1,7 +1,5 @@
 //! The tables of this version, made from `migrations/clickhouse`.
 
-use ::clickhouse::Client;
-
 use super::ClickHouse;
 use super::sql::Sql;
 use crate::error::Error;
@@ -13,26 +11,13 @@ const MIGRATIONS: &[&str] = &[include_str!(
 
 /// Brings the database to this version's layout. Processes may do it at once: every statement is right twice.
 pub(super) async fn migrate(engine: &ClickHouse) -> Result<(), Error> {
-    let database = &engine.server.database;
-    // `default` is the database that every server has, and none is named before ours exists.
-    let outside = engine.writes.clone().with_database("default");
-    if !exists(engine, &outside, database).await? {
-        let on_cluster = on_cluster(&engine.settings);
-        let sql = Sql::new(format!("CREATE DATABASE IF NOT EXISTS {database} {on_cluster}"));
-        engine.change(&outside, sql).await?;
-    }
-    let layout = fill(
-        "CREATE TABLE IF NOT EXISTS layout {on_cluster} (version UInt32) ENGINE = {merge} ORDER BY version",
-        &engine.settings,
-    );
-    engine.change(&engine.writes, Sql::new(layout)).await?;
-    let found: Vec<u32> = engine
-        .fetch_from(&engine.writes, Sql::new("SELECT max(version) FROM layout"))
-        .await?;
-    let found = i64::from(found.first().copied().unwrap_or(0));
+    let found = layout(engine).await?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(Error::Newer { found, known });
+    }
+    if found == 0 {
+        make_database(engine).await?;
     }
     for (index, text) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         for statement in statements(&fill(text, &engine.settings)) {
@@ -44,10 +29,36 @@ pub(super) async fn migrate(engine: &ClickHouse) -> Result<(), Error> {
     Ok(())
 }
 
-async fn exists(engine: &ClickHouse, client: &Client, database: &str) -> Result<bool, Error> {
-    let sql = format!("SELECT count() FROM system.databases WHERE name = '{database}'");
-    let found: Vec<u64> = engine.fetch_from(client, Sql::new(sql)).await?;
-    Ok(found.first().is_some_and(|count| *count > 0))
+/// The layout of the database; 0 where there is none. Asks nothing that a user without rights to make tables may not.
+async fn layout(engine: &ClickHouse) -> Result<i64, Error> {
+    let database = &engine.server.database;
+    let there = format!("SELECT count() FROM system.tables WHERE database = '{database}' AND name = 'layout'");
+    // `default` is the database that every server has, and none is named before ours exists.
+    let outside = engine.writes.clone().with_database("default");
+    let there: Vec<u64> = engine.fetch_from(&outside, Sql::new(there)).await?;
+    if there.first().is_none_or(|count| *count == 0) {
+        return Ok(0);
+    }
+    let sql = Sql::new("SELECT max(version) FROM layout");
+    let found: Vec<u32> = engine.fetch_from(&engine.writes, sql).await?;
+    Ok(i64::from(found.first().copied().unwrap_or(0)))
+}
+
+async fn make_database(engine: &ClickHouse) -> Result<(), Error> {
+    let database = &engine.server.database;
+    let outside = engine.writes.clone().with_database("default");
+    let there = format!("SELECT count() FROM system.databases WHERE name = '{database}'");
+    let there: Vec<u64> = engine.fetch_from(&outside, Sql::new(there)).await?;
+    if there.first().is_none_or(|count| *count == 0) {
+        let on_cluster = on_cluster(&engine.settings);
+        let sql = Sql::new(format!("CREATE DATABASE IF NOT EXISTS {database} {on_cluster}"));
+        engine.change(&outside, sql).await?;
+    }
+    let layout = fill(
+        "CREATE TABLE IF NOT EXISTS layout {on_cluster} (version UInt32) ENGINE = {merge} ORDER BY version",
+        &engine.settings,
+    );
+    engine.change(&engine.writes, Sql::new(layout)).await
 }
 
 pub(super) fn on_cluster(settings: &Settings) -> String {

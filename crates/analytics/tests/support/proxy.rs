@@ -123,7 +123,7 @@ async fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
         }
     };
     let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
-    let length = text
+    let length: Option<usize> = text
         .split("content-length:")
         .nth(1)
         .and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok());
