@@ -232,7 +232,7 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     let settings = broker.settings(&unique_topic("between"));
     let mut books = Books::new().await;
     let wanted = counted_but_not_stored(&books, &settings).await;
-    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db"))
+    books.analytics = analytics::Analytics::embedded(&books.dir.path().join("analytics.db"))
         .await
         .unwrap();
     let meter = books.meter_topic(&settings);
@@ -246,7 +246,7 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     let wanted = counted_but_not_stored(&books, &settings).await;
     let left = books.store.pending_analytics(100).await.unwrap();
     books.store.analytics_done(&left).await.unwrap();
-    books.analytics = analytics::Embedded::open(&books.dir.path().join("analytics.db"))
+    books.analytics = analytics::Analytics::embedded(&books.dir.path().join("analytics.db"))
         .await
         .unwrap();
     let meter = books.meter_topic(&settings);

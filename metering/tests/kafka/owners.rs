@@ -235,7 +235,7 @@ fn a_metering_process() {
         let store = store::Store::open(&store::Location::Directory(dir.clone()))
             .await
             .unwrap();
-        let analytics = analytics::Embedded::open(&dir.join("child.db")).await.unwrap();
+        let analytics = analytics::Analytics::embedded(&dir.join("child.db")).await.unwrap();
         let _metering = metering::Metering::start(metering::Parts {
             store,
             analytics,

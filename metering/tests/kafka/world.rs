@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analytics::{Embedded, Interval, UsageQuery};
+use analytics::{Analytics, Interval, UsageQuery};
 use domain::clock::{Clock, Timestamp};
 use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::key::Mode;
@@ -139,7 +139,7 @@ impl Node {
 pub(crate) struct Books {
     pub(crate) dir: TempDir,
     pub(crate) store: Store,
-    pub(crate) analytics: Embedded,
+    pub(crate) analytics: Analytics,
 }
 
 impl Books {
@@ -147,7 +147,7 @@ impl Books {
         let dir = TempDir::new().unwrap();
         let store = Store::open(&Location::Directory(dir.path().to_owned())).await.unwrap();
         store.migrate(Timestamp::from_millis(PERIOD)).await.unwrap();
-        let analytics = Embedded::open(&dir.path().join("analytics.db")).await.unwrap();
+        let analytics = Analytics::embedded(&dir.path().join("analytics.db")).await.unwrap();
         Self { dir, store, analytics }
     }
 
