@@ -9,6 +9,7 @@ use crate::browser::Browser;
 use crate::driver::Scripts;
 use crate::html::{Form, Page};
 use crate::site;
+use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::outbox::Outbox;
 use crate::support::platform::{Platform, Settings};
@@ -42,6 +43,10 @@ impl House {
 
     pub fn visitor(&self) -> Visitor {
         Visitor::new(&self.base())
+    }
+
+    pub fn api(&self) -> Api {
+        self.platform.api()
     }
 
     pub fn outbox(&self) -> Outbox {

@@ -137,7 +137,9 @@ pub(crate) async fn offers(app: &App, caller: &Caller, by_name: Option<&str>) ->
         let mut plans = Vec::new();
         for plan in own {
             let version = app.store.latest_plan_version(crate::subscribing::id(plan)?).await?;
-            plans.extend(version.and_then(|version| serde_json::from_value(version.body).ok()));
+            let sold: Option<config::Plan> = version.and_then(|version| serde_json::from_value(version.body).ok());
+            let edited = body(plan)?;
+            plans.extend(sold.map(|sold| presented(sold, edited)));
         }
         offers.push(Offer {
             id: object.id.clone(),
@@ -154,6 +156,17 @@ pub(crate) async fn offers(app: &App, caller: &Caller, by_name: Option<&str>) ->
     };
     offers.sort_by_key(|offer| title(offer).to_lowercase());
     Ok(offers)
+}
+
+/// A plan with the limits and prices of a version, and the words that it has now: a version holds none.
+pub(crate) fn presented(sold: config::Plan, edited: config::Plan) -> config::Plan {
+    config::Plan {
+        title: edited.title,
+        description: edited.description,
+        approval: edited.approval,
+        migrate: edited.migrate,
+        ..sold
+    }
 }
 
 fn product_body(object: &Object, product: config::Product, all: &[Object]) -> ProductBody {

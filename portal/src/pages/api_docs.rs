@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use serde_json::Value;
 
-use super::web::{self, Shell, Visitor};
+use super::web::{self, Html, Shell, Visitor, escape};
 use crate::api::document::document;
 use crate::app::App;
 
@@ -13,7 +13,7 @@ use crate::app::App;
 struct Page {
     shell: Shell,
     title: String,
-    about: String,
+    about: Html,
     groups: Vec<Group>,
 }
 
@@ -29,7 +29,7 @@ struct Operation {
     method: String,
     path: String,
     scope: String,
-    text: String,
+    text: Html,
     parameters: Vec<Parameter>,
     fields: Vec<Field>,
     answers: Vec<Answer>,
@@ -38,19 +38,19 @@ struct Operation {
 struct Parameter {
     name: String,
     place: String,
-    text: String,
+    text: Html,
 }
 
 struct Field {
     name: String,
     kind: String,
     required: bool,
-    text: String,
+    text: Html,
 }
 
 struct Answer {
     status: String,
-    text: String,
+    text: Html,
 }
 
 /// `GET /api/docs`
@@ -74,6 +74,16 @@ fn text(value: &Value, pointer: &str) -> String {
         .to_owned()
 }
 
+/// A text of the document with what stands between backticks as code.
+fn prose(value: &Value, pointer: &str) -> Html {
+    let text = text(value, pointer);
+    let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
+        0 => escape(part),
+        _ => format!("<code>{}</code>", escape(part)),
+    });
+    Html(parts.collect())
+}
+
 fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
@@ -82,7 +92,7 @@ fn map<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String,
     value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
 }
 
-fn read(document: &Value) -> (String, String, Vec<Group>) {
+fn read(document: &Value) -> (String, Html, Vec<Group>) {
     let mut groups: Vec<Group> = Vec::new();
     for (path, item) in map(document, "/paths") {
         for (method, operation) in item.as_object().into_iter().flatten() {
@@ -100,7 +110,7 @@ fn read(document: &Value) -> (String, String, Vec<Group>) {
     }
     (
         text(document, "/info/title"),
-        text(document, "/info/description"),
+        prose(document, "/info/description"),
         groups,
     )
 }
@@ -109,11 +119,11 @@ fn read_operation(document: &Value, (path, method): (&str, &str), operation: &Va
     let parameters = list(operation, "/parameters").map(|parameter| Parameter {
         name: text(parameter, "/name"),
         place: text(parameter, "/in"),
-        text: text(parameter, "/description"),
+        text: prose(parameter, "/description"),
     });
     let answers = map(operation, "/responses").map(|(status, answer)| Answer {
         status: status.clone(),
-        text: text(answer, "/description"),
+        text: prose(answer, "/description"),
     });
     Operation {
         id: text(operation, "/operationId"),
@@ -121,7 +131,7 @@ fn read_operation(document: &Value, (path, method): (&str, &str), operation: &Va
         method: method.to_uppercase(),
         path: format!("/api/v1{path}"),
         scope: text(operation, "/security/0/token/0"),
-        text: text(operation, "/description"),
+        text: prose(operation, "/description"),
         parameters: parameters.collect(),
         fields: fields(document, operation),
         answers: answers.collect(),
@@ -142,7 +152,7 @@ fn fields(document: &Value, operation: &Value) -> Vec<Field> {
         name: name.clone(),
         kind: kind(field),
         required: required.contains(&name.as_str()),
-        text: text(field, "/description"),
+        text: prose(field, "/description"),
     };
     map(schema, "/properties").map(field).collect()
 }

@@ -101,12 +101,19 @@ fn fields(before: Option<&Json>, after: Option<&Json>) -> Vec<Field> {
             before: text(old.get(name)),
             after: text(new.get(name)),
         })
+        // What was empty and stays so is no change to anybody.
+        .filter(|field| field.before != field.after)
         .collect()
 }
 
 fn text(value: Option<&Json>) -> String {
     let mut text = match value {
         None | Some(Json::Null) => return show::NOTHING.to_owned(),
+        Some(Json::Array(items)) if items.is_empty() => return show::NOTHING.to_owned(),
+        Some(Json::Array(items)) if items.iter().all(Json::is_string) => {
+            let words: Vec<&str> = items.iter().filter_map(Json::as_str).collect();
+            words.join(", ")
+        }
         Some(Json::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };

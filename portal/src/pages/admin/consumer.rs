@@ -128,7 +128,11 @@ async fn operations(app: &App, range: &Range, totals: &Totals) -> Result<Vec<Ope
     rows.retain(|row| row.requests > 0);
     rows.sort_by_key(|row| std::cmp::Reverse(row.requests));
     let daily = range.rows(app, Interval::Day, &[Dimension::Operation]).await?;
-    let days: std::collections::BTreeSet<Timestamp> = daily.iter().map(|row| row.time).collect();
+    let last = daily.iter().map(|row| row.time).max();
+    let days: Vec<Timestamp> = last
+        .iter()
+        .flat_map(|last| (0..7).rev().map(|back| last.plus_millis(-back * DAY_MS)))
+        .collect();
     let figure = |value: Option<u64>| value.map_or_else(|| show::NOTHING.to_owned(), show::number);
     let entry = |row: &analytics::UsageRow| {
         let sums = Totals::of(row);
@@ -167,7 +171,7 @@ async fn plans(app: &App, consumer: &Consumer, zone: &TimeZone) -> Result<Vec<Pl
     for subscription in list {
         let product = app.store.object(&subscription.product_id.to_string()).await?;
         let plan = app.store.object(&subscription.plan_id.to_string()).await?;
-        let name = |object: Option<store::Object>| object.map(|object| object.fields.name).unwrap_or_default();
+        let name = |object: Option<store::Object>| object.map(|object| titled(&object)).unwrap_or_default();
         let mut quotas = Vec::new();
         let mut period = String::new();
         for used in subscriptions::used(app, &subscription).await? {
@@ -190,11 +194,17 @@ async fn plans(app: &App, consumer: &Consumer, zone: &TimeZone) -> Result<Vec<Pl
     Ok(plans)
 }
 
+/// What people call a thing that is configured.
+fn titled(object: &store::Object) -> String {
+    let title = object.fields.body.get("title").and_then(|title| title.as_str());
+    title.unwrap_or(&object.fields.name).to_owned()
+}
+
 fn quota(used: &subscriptions::Used) -> Quota {
     let count = used.used.ceil_units();
     let max = used.quota.max;
     Quota {
-        name: used.quota.meter.clone(),
+        name: crate::pages::app::meter_name(&used.quota.meter),
         used: max.map_or_else(
             || format!("{}, without a limit", show::number(count)),
             |max| format!("{} of {}", show::number(count), show::number(max)),

@@ -113,29 +113,45 @@ pub(super) struct Stat {
     pub(super) note: String,
 }
 
+/// A figure of the range before, in words.
+fn before(text: &str) -> String {
+    if text == show::NOTHING {
+        "nothing before".to_owned()
+    } else {
+        format!("{text} before")
+    }
+}
+
+fn change(now: u64, earlier: u64) -> String {
+    if earlier == 0 {
+        return "nothing before".to_owned();
+    }
+    show::change(now, earlier)
+}
+
 /// The six figures of a range beside those of the range before.
-pub(super) fn stats(now: &Totals, before: &Totals) -> Vec<Stat> {
+pub(super) fn stats(now: &Totals, earlier: &Totals) -> Vec<Stat> {
     let stat = |label, value, note| Stat { label, value, note };
     vec![
         stat(
             "Requests",
             show::number(now.requests),
-            show::change(now.requests, before.requests),
+            change(now.requests, earlier.requests),
         ),
         stat(
             "Errors",
             show::percent(now.errors, now.requests),
-            format!("{} before", show::percent(before.errors, before.requests)),
+            before(&show::percent(earlier.errors, earlier.requests)),
         ),
         stat(
             "Refused",
             show::number(now.rejected),
-            format!("{} before", show::number(before.rejected)),
+            before(&show::number(earlier.rejected)),
         ),
         stat(
             "Median latency",
             show::millis(now.p50),
-            format!("{} before", show::millis(before.p50)),
+            before(&show::millis(earlier.p50)),
         ),
         stat(
             "p95 latency",
@@ -145,7 +161,7 @@ pub(super) fn stats(now: &Totals, before: &Totals) -> Vec<Stat> {
         stat(
             "Sent",
             show::bytes(now.bytes_out),
-            show::change(now.bytes_out, before.bytes_out),
+            change(now.bytes_out, earlier.bytes_out),
         ),
     ]
 }

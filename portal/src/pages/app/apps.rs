@@ -2,12 +2,15 @@
 
 use askama::Template;
 use axum::extract::State;
+use domain::key::Mode;
 use domain::subscription::{ConsumerStatus, Origin, SubscriptionStatus};
 use store::{Consumer, Page as StorePage};
 
-use super::{consumers, held, shell, uses};
-use crate::api;
+use super::{choose, consumers, held, keys, plans, shell, uses};
+use crate::api::credentials::{self, NewKey};
+use crate::api::subscriptions::{self, CreateSubscription};
 use crate::api::usage::fresh;
+use crate::api::{self, products};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::web::access::BUILDERS;
@@ -22,6 +25,7 @@ struct Page {
     rows: Vec<Row>,
     may_build: bool,
     form: Form,
+    plans: Vec<(String, String)>,
     once: Html,
 }
 
@@ -30,8 +34,12 @@ struct Page {
 struct NewPage {
     shell: Shell,
     form: Form,
+    plans: Vec<(String, String)>,
     once: Html,
 }
+
+/// How many plans the form for a new app offers; the pages of products have all.
+const MAX_PLANS: usize = 40;
 
 struct Row {
     id: String,
@@ -55,8 +63,28 @@ pub(crate) async fn new(State(app): State<App>, member: Member) -> web::Page {
     web::page(&NewPage {
         shell: shell(&app, &member).await?,
         form: Form::new(),
+        plans: beginnings(&app, &member).await?,
         once: once::field(),
     })
+}
+
+/// The plans that a new app may begin on: `product/plan`, and its words.
+pub(crate) async fn beginnings(app: &App, member: &Member) -> Result<Vec<(String, String)>, Problem> {
+    let currency = choose::currency(app, member).await?;
+    let mut choices = vec![(String::new(), "Choose later".to_owned())];
+    for offer in products::offers(app, &member.caller, None).await? {
+        let name = &offer.product.name;
+        let title = offer.product.title.as_ref().unwrap_or(name);
+        let words = |plan| format!("{title}, {}: {}", plans::title(plan), plans::headline(plan, currency));
+        choices.extend(
+            offer
+                .plans
+                .iter()
+                .map(|plan| (format!("{name}/{}", plan.name), words(plan))),
+        );
+    }
+    choices.truncate(MAX_PLANS + 1);
+    Ok(choices)
 }
 
 async fn gather(app: &App, member: &Member, form: Form) -> Result<Page, Problem> {
@@ -64,6 +92,11 @@ async fn gather(app: &App, member: &Member, form: Form) -> Result<Page, Problem>
     if !apps.is_empty() {
         fresh(app).await?;
     }
+    let plans = if apps.is_empty() {
+        beginnings(app, member).await?
+    } else {
+        Vec::new()
+    };
     let weeks = uses::week(app, member).await?;
     let mut rows = Vec::with_capacity(apps.len());
     for consumer in apps {
@@ -75,6 +108,7 @@ async fn gather(app: &App, member: &Member, form: Form) -> Result<Page, Problem>
         rows,
         may_build: member.is_one_of(BUILDERS),
         form,
+        plans,
         once: once::field(),
     })
 }
@@ -123,7 +157,7 @@ pub(crate) async fn create(State(app): State<App>, member: Member, posted: Poste
     let name = posted.get("name").to_owned();
     let made = api::consumers::make(&app, &member.caller, member.account, (name, Origin::Portal)).await;
     match ticket.done(&app, made, |consumer| consumer.id.to_string()).await {
-        Ok(consumer) => web::see_other(&format!("/app/apps/{}", consumer.id)),
+        Ok(consumer) => begin(&app, &member, &consumer, &posted).await,
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(problem) => {
             form.take(&problem, &[]);
@@ -132,9 +166,41 @@ pub(crate) async fn create(State(app): State<App>, member: Member, posted: Poste
     }
 }
 
+/// What else was wished for the new app: a plan, and a first key, which this answer alone shows.
+async fn begin(app: &App, member: &Member, consumer: &Consumer, posted: &Posted) -> web::Page {
+    if let Some((product, plan)) = posted.get("plan").split_once('/') {
+        let wanted = CreateSubscription {
+            consumer_id: consumer.id,
+            product: product.to_owned(),
+            plan: plan.to_owned(),
+            anchor: None,
+        };
+        match subscriptions::make(app, &member.caller, wanted, Origin::Portal).await {
+            Ok(_) => {}
+            Err(problem) if problem.status().is_server_error() => return Err(problem),
+            // The app is there; its own page leads to the plans that can be had.
+            Err(_) => return web::see_other(&format!("/app/apps/{}/subscriptions/new", consumer.id)),
+        }
+    }
+    if posted.get("key").is_empty() {
+        return web::see_other(&format!("/app/apps/{}", consumer.id));
+    }
+    let wanted = NewKey {
+        name: Some("First key".to_owned()),
+        mode: Mode::Live,
+        expires_at: None,
+        scopes: Vec::new(),
+        products: Vec::new(),
+        origin: Origin::Portal,
+    };
+    let (credential, key) = credentials::make(app, &member.caller, consumer.id, wanted).await?;
+    keys::reveal(app, member, consumer, (&credential, &key), Html::default()).await
+}
+
 async fn refused(app: &App, member: &Member, form: Form) -> web::Page {
     web::unprocessable(&NewPage {
         shell: shell(app, member).await?,
+        plans: beginnings(app, member).await?,
         form,
         once: once::field(),
     })

@@ -159,10 +159,7 @@ fn row(member: &Member, key: &Credential, all: &[Credential], (used, since): (Ke
 
 fn last(used: KeyUse, now: Timestamp, zone: &TimeZone) -> Html {
     match used.last {
-        None => Html(format!(
-            "{}<span class=\"sub\">not used in 90 days</span>",
-            show::NOTHING
-        )),
+        None => Html("<span class=\"soft\">not in 90 days</span>".to_owned()),
         Some(LastUse::Minute(at)) if now.millis_since(at) < 120_000 => Html("in the last minutes".to_owned()),
         Some(LastUse::Minute(at)) => show::ago(at, now),
         Some(LastUse::Day(at)) => show::day(at, zone),

@@ -26,6 +26,7 @@ mod usage_figures;
 mod usage_splits;
 mod uses;
 
+pub(crate) use bars::meter_name;
 use domain::ids::ConsumerId;
 use store::{Consumer, Page as StorePage};
 

@@ -11,12 +11,12 @@ use store::{Consumer, Page as StorePage};
 
 use super::held::{self, Held};
 use super::uses::{self, Calls};
-use super::{consumers, logs, shell};
+use super::{apps, consumers, logs, shell};
 use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::web::access::BUILDERS;
-use crate::pages::web::{self, Html, Member, Shell, show};
+use crate::pages::web::{self, Form, Html, Member, Shell, once, show};
 
 const LAST_ERRORS: usize = 5;
 
@@ -34,6 +34,10 @@ struct Page {
     held: Vec<Named>,
     errors: Vec<logs::Row>,
     invoices: Vec<OpenInvoice>,
+    /// For the first app, which is made here.
+    form: Form,
+    plans: Vec<(String, String)>,
+    once: Html,
 }
 
 /// A step to the first call.
@@ -82,6 +86,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
     fresh(&app).await?;
     let now = member.visitor.now();
     let apps = consumers(&app, &member).await?;
+    let is_new = apps.is_empty();
     let mut held = Vec::new();
     for one in held::subscriptions(&app, &member, None).await? {
         if one.status.is_live() {
@@ -108,7 +113,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
             .next()
             .unwrap_or_default()
             .to_owned(),
-        is_new: apps.is_empty(),
+        is_new,
         may_build: member.is_one_of(BUILDERS),
         steps,
         day: uses::since(&app, &member, now.plus_millis(-uses::DAY_MS)).await?.into(),
@@ -118,6 +123,13 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
         held: named.collect(),
         errors: errors(&app, &member, &apps).await?,
         invoices: open_invoices(&app, &member).await?,
+        form: Form::new(),
+        plans: if is_new {
+            apps::beginnings(&app, &member).await?
+        } else {
+            Vec::new()
+        },
+        once: once::field(),
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::bars::meter_name;
 use super::logs::{class, took};
-use super::{consumers, shell};
+use super::{consumers, held, shell};
 use crate::api::requests::{self, Admitted, Refused, StepTimes};
 use crate::app::App;
 use crate::pages::web::show::{self, Moment};
@@ -68,19 +68,20 @@ pub(crate) async fn show(State(app): State<App>, member: Member, Path(id): Path<
     let story = requests::story(&app, &member.caller, &id).await?;
     let own = consumers(&app, &member).await?;
     let zone = member.visitor.zone();
-    let served = story.requests.into_iter().map(|one| {
+    let subscriptions = held::subscriptions(&app, &member, None).await?;
+    let mut all = Vec::new();
+    for one in &story.requests {
         let of = one.event.consumer_id;
-        let app = own
-            .iter()
-            .find(|consumer| Some(consumer.id) == of)
-            .map(|consumer| (format!("/app/apps/{}", consumer.id), consumer.name.clone()));
-        Served {
+        let titles = held::titles(&app, &subscriptions, (&one.event.product, &one.event.plan)).await?;
+        all.push(Served {
             at: show::exact(one.event.event_time, zone),
-            app,
-            ..served(&one)
-        }
-    });
-    let served = served.collect();
+            app: own
+                .iter()
+                .find(|consumer| Some(consumer.id) == of)
+                .map(|consumer| (format!("/app/apps/{}", consumer.id), consumer.name.clone())),
+            ..served(one, titles)
+        });
+    }
     let refused = story.refused.into_iter().map(|one| RefusedRow {
         at: show::exact(one.event_time, zone),
         ..refused(one)
@@ -89,7 +90,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member, Path(id): Path<
         shell: shell(&app, &member).await?,
         id,
         zone: show::zone_name(zone),
-        served,
+        served: all,
         refused: refused.collect(),
     })
 }
@@ -103,7 +104,7 @@ fn figure(value: &Json) -> String {
     }
 }
 
-fn served(one: &Admitted) -> Served {
+fn served(one: &Admitted, (product, plan): (String, String)) -> Served {
     let event = &one.event;
     let key = one.credential.as_ref().map(|key| match &key.name {
         Some(name) => format!("{name}, {}…", key.prefix),
@@ -111,7 +112,7 @@ fn served(one: &Admitted) -> Served {
     });
     let mut facts = vec![
         ("Operation", format!("{} of {}", event.operation, event.api)),
-        ("Plan", format!("{} of {}", event.plan, event.product)),
+        ("Plan", format!("{product}, {plan}")),
         ("Key", key.unwrap_or_else(|| "none".to_owned())),
         (
             "Sent and received",
@@ -120,7 +121,7 @@ fn served(one: &Admitted) -> Served {
         ("Configuration", format!("revision {}", event.revision)),
     ];
     for (meter, quantity) in &event.quantities {
-        facts.push(("Quantity", format!("{} {meter}", figure(quantity))));
+        facts.push(("Counted", format!("{meter}: {}", figure(quantity))));
     }
     let counters = one.counters.iter().map(|counter| CounterRow {
         limit: limit_name(&counter.limit),

@@ -263,11 +263,5 @@ fn published(object: &Object, versions: &[PlanVersion]) -> Result<Option<Plan>, 
         tracing::error!(%error, version = %newest.id, "a stored plan version cannot be read");
         Problem::internal()
     })?;
-    Ok(Some(Plan {
-        title: edited.title,
-        description: edited.description,
-        approval: edited.approval,
-        migrate: edited.migrate,
-        ..sold
-    }))
+    Ok(Some(crate::api::products::presented(sold, edited)))
 }

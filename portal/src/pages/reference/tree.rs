@@ -11,6 +11,9 @@ use reference::schema::{Choice, Key, Rule, SchemaLink};
 use crate::pages::catalogue::address::segment;
 use crate::pages::web::escape;
 
+/// Fields of a response that are not folded.
+const SHOWN_AT_ONCE: usize = 24;
+
 /// Writes trees below one address.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
@@ -124,7 +127,15 @@ impl<'a> Tree<'a> {
         } else {
             crate::pages::web::show::count(node.fields.len() as u64, "field", "fields")
         };
-        let _ = write!(self.out, "<details class=\"disclosure\"><summary>{words}</summary>");
+        let open = if node.fields.len() <= SHOWN_AT_ONCE {
+            " open"
+        } else {
+            ""
+        };
+        let _ = write!(
+            self.out,
+            "<details class=\"disclosure\"{open}><summary>{words}</summary>"
+        );
         self.children(node);
         self.out.push_str("</details>");
     }

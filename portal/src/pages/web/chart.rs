@@ -218,6 +218,13 @@ fn middle(at: usize, count: usize) -> u64 {
     (at * 2 + 1) * 10_000 / (count * 2)
 }
 
+fn line_class(series: &Series<'_>) -> String {
+    match series.colour {
+        "rest" => "rest".to_owned(),
+        colour => format!("c{}", escape(colour)),
+    }
+}
+
 impl Chart<'_> {
     fn is_empty(&self) -> bool {
         self.points
@@ -310,6 +317,29 @@ impl Chart<'_> {
         Some(self.frame(&scale, &legend, &body))
     }
 
+    /// The points of a series in unbroken runs: where no time was measured a line has a gap.
+    fn runs(&self, index: usize, scale: &Scale) -> Vec<Vec<String>> {
+        let count = self.points.len();
+        let mut runs: Vec<Vec<(u64, u64)>> = vec![Vec::new()];
+        for (at, point) in self.points.iter().enumerate() {
+            let is_gap = matches!(self.unit, Unit::Millis) && point.values.iter().all(|value| *value == 0);
+            let value = point.values.get(index).filter(|_| !is_gap);
+            match (value, runs.last_mut()) {
+                (Some(value), Some(run)) => run.push((middle(at, count) * 10, scale.place(*value))),
+                _ => runs.push(Vec::new()),
+            }
+        }
+        runs.retain(|run| !run.is_empty());
+        for run in &mut runs {
+            // A point alone is a short dash.
+            if let [(x, y)] = run[..] {
+                *run = vec![(x.saturating_sub(400), y), (x + 400, y)];
+            }
+        }
+        let text = |(x, y): &(u64, u64)| format!("{},{}", hundredths(*x), hundredths(*y));
+        runs.iter().map(|run| run.iter().map(text).collect()).collect()
+    }
+
     /// Lines, one for each series; colours are `1` to `3` and `rest`. Nothing when there is nothing to show.
     pub(crate) fn lines(&self) -> Option<Html> {
         if self.is_empty() {
@@ -324,25 +354,13 @@ impl Chart<'_> {
             scale.height
         );
         for (index, series) in self.series.iter().enumerate() {
-            let points: Vec<String> = self
-                .points
-                .iter()
-                .enumerate()
-                .filter_map(|(at, point)| {
-                    let y = scale.place(*point.values.get(index)?);
-                    Some(format!("{},{}", hundredths(middle(at, count) * 10), hundredths(y)))
-                })
-                .collect();
-            let class = if series.colour == "rest" {
-                "rest".to_owned()
-            } else {
-                format!("c{}", series.colour)
-            };
-            body.push_str(&format!(
-                "<polyline class=\"curve {}\" points=\"{}\"/>",
-                escape(&class),
-                points.join(" ")
-            ));
+            for run in self.runs(index, &scale) {
+                body.push_str(&format!(
+                    "<polyline class=\"curve {}\" points=\"{}\"/>",
+                    line_class(series),
+                    run.join(" ")
+                ));
+            }
         }
         body.push_str("</svg>");
         for (at, point) in self.points.iter().enumerate() {
@@ -357,8 +375,8 @@ impl Chart<'_> {
         }
         let legend = self.legend(|series| {
             format!(
-                "<svg width=\"22\" height=\"10\" aria-hidden=\"true\"><line class=\"curve c{}\" x1=\"0\" x2=\"22\" y1=\"5\" y2=\"5\"/></svg>",
-                escape(series.colour)
+                "<svg width=\"22\" height=\"10\" aria-hidden=\"true\"><line class=\"curve {}\" x1=\"0\" x2=\"22\" y1=\"5\" y2=\"5\"/></svg>",
+                line_class(series)
             )
         });
         Some(self.frame(&scale, &legend, &body))
