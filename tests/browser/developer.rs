@@ -102,7 +102,7 @@ fn rotate_and_revoke(browser: &Browser, app: &str, old: &str) {
     browser.click("I have saved it");
     browser.wait_until("the key is still shown", || !browser.has("#secret"));
     assert!(browser.text().contains("replaces"), "{}", browser.text());
-    browser.click("End now: laptop");
+    browser.click("End now");
     browser.send("[action$='/revoke']", &[("confirm", "not its name")]);
     assert_eq!(browser.status(), 422, "revoked without its name: {}", browser.text());
     browser.send("[action$='/revoke']", &[("confirm", "laptop")]);
@@ -210,6 +210,7 @@ fn a_key_is_in_one_answer_alone_whatever_a_browser_keeps() {
     browser.reload();
     assert!(!browser.source().contains(&key), "loading again shows the key");
     browser.go(&format!("{app}/keys"));
-    let made = browser.text().matches("server").count();
-    assert_eq!(made, 1, "the form was sent again: {}", browser.text());
+    let links = browser.page().links();
+    let keys = links.iter().filter(|link| link.ends_with("/rotate")).count();
+    assert_eq!(keys, 1, "the form was sent again: {}", browser.text());
 }

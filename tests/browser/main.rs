@@ -32,3 +32,9 @@ mod reference;
 mod screenshots;
 mod site;
 mod visitor;
+
+/// The process that [`support::upstream::Upstream`] starts.
+#[test]
+fn upstream_process() {
+    support::upstream::run_if_asked();
+}

@@ -123,19 +123,19 @@ fn whoever_saves_over_a_colleagues_draft_sees_both_texts_first() {
     let edit = "/manage/products/worldtime/plans/scale/edit";
     first.go(edit);
     second.go(edit);
-    first.fill_in("#plan", &[("description", "For those who ask every second.")]);
+    first.fill_in("#plan", &[("price-0-amount", "510.00")]);
     first.click("Save draft");
     first.wait_for_text("Draft saved");
-    second.fill_in("#plan", &[("description", "For very many callers.")]);
+    second.fill_in("#plan", &[("price-0-amount", "520.00")]);
     second.click("Save draft");
     second.wait_for_text("Both texts");
     assert_eq!(second.status(), 409);
     let both = second.text();
     assert!(
-        both.contains("For those who ask every second.") && both.contains("For very many callers."),
+        both.contains("$510.00") && both.contains("$520.00"),
         "{both}"
     );
-    assert_eq!(second.value("description"), "For very many callers.");
+    assert_eq!(second.value("price-0-amount"), "520.00");
     second.screenshot("two-managers");
     second.click("Throw the draft away");
     first.go(edit);

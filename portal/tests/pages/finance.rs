@@ -518,7 +518,7 @@ async fn revenue_adds_up_to_the_books_and_never_over_two_currencies() {
     );
     says(
         &world.finance.get("/finance").await,
-        &["Revenue in July 2026 €20.00 $724.00"],
+        &["Revenue, July 2026 €20.00 $724.00"],
     );
     let faulty = world.finance.get("/finance/revenue?from=tomorrow").await;
     says(&faulty, &["Write a day such as 2026-11-21"]);
