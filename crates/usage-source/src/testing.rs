@@ -158,6 +158,16 @@ impl Broker {
         assert!(status.success(), "kafka.sh {verb}");
     }
 
+    /// Stops the broker with SIGSTOP: what is sent to it lies in the kernel.
+    ///
+    /// # Panics
+    /// When there is no process to stop.
+    pub fn freeze(&self) {
+        let pid = check("pid", std::fs::read_to_string(self.dir.join("node1/pid")));
+        let status = Command::new("sh").args(["-c", &format!("kill -STOP {}", pid.trim())]).status();
+        assert!(check("kill", status).success(), "kill -STOP");
+    }
+
     /// Kills the broker with SIGKILL.
     ///
     /// # Panics

@@ -20,12 +20,16 @@ struct Position {
 
 /// The partitions of this task.
 #[derive(Debug, Default)]
-pub(super) struct Held(HashMap<u32, Position>);
+pub(super) struct Held {
+    positions: HashMap<u32, Position>,
+    /// Given by the log and not claimed yet.
+    given: Vec<u32>,
+}
 
 impl Held {
     /// Their numbers.
     pub(super) fn parts(&self) -> Vec<u32> {
-        self.0.keys().copied().collect()
+        self.positions.keys().copied().collect()
     }
 
     /// What was committed.
@@ -35,7 +39,7 @@ impl Held {
                 next_offset: span.to,
                 epoch: *owner_epoch,
             };
-            self.0.insert(span.part, position);
+            self.positions.insert(span.part, position);
         }
     }
 }
@@ -44,11 +48,8 @@ impl<S: UsageSource> Pump<S> {
     /// Claims what the log gave to this reader. The producers in it were counted by another until now, and so may be batches
     /// that analytics still lacks.
     pub(super) async fn take_partitions(&mut self) -> Result<(), Error> {
-        let changes = self.source.changes();
-        for partition in changes.taken {
-            self.partitions.0.remove(&partition);
-        }
-        let given = changes.given;
+        self.hear_changes();
+        let given = std::mem::take(&mut self.partitions.given);
         let Some(log) = self.source.log().map(str::to_owned).filter(|_| !given.is_empty()) else {
             return Ok(());
         };
@@ -79,11 +80,23 @@ impl<S: UsageSource> Pump<S> {
                 next_offset: row.next_offset,
                 epoch: row.owner_epoch,
             };
-            self.partitions.0.insert(row.part, position);
+            self.partitions.positions.insert(row.part, position);
             self.source.begin(row.part, row.next_offset);
         }
         self.behind = true;
         Ok(())
+    }
+
+    fn hear_changes(&mut self) {
+        let changes = self.source.changes();
+        for partition in changes.taken {
+            self.partitions.positions.remove(&partition);
+            self.partitions.given.retain(|given| *given != partition);
+        }
+        for partition in changes.given {
+            self.partitions.positions.remove(&partition);
+            self.partitions.given.push(partition);
+        }
     }
 
     /// Reads where the ledger stands with the partitions of this task; those that are another's by now are given up.
@@ -91,8 +104,9 @@ impl<S: UsageSource> Pump<S> {
         let Some(log) = self.source.log().map(str::to_owned) else {
             return Ok(());
         };
+        self.hear_changes();
         let rows = self.store.usage_positions(&log).await?;
-        let held = std::mem::take(&mut self.partitions.0);
+        let held = std::mem::take(&mut self.partitions.positions);
         for (part, position) in held {
             let row = rows.iter().find(|row| row.part == part);
             match row.filter(|row| row.owner_epoch == position.epoch) {
@@ -101,7 +115,7 @@ impl<S: UsageSource> Pump<S> {
                         next_offset: row.next_offset,
                         ..position
                     };
-                    self.partitions.0.insert(part, position);
+                    self.partitions.positions.insert(part, position);
                     self.source.begin(part, row.next_offset);
                 }
                 None => {
@@ -118,7 +132,7 @@ impl<S: UsageSource> Pump<S> {
         let Some(log) = self.source.log() else { return };
         let spans = self.source.spans();
         let moves = spans.iter().filter_map(|span| {
-            let position = self.partitions.0.get(&span.partition)?;
+            let position = self.partitions.positions.get(&span.partition)?;
             Some(LogMove {
                 span: LogSpan {
                     part: span.partition,

@@ -56,6 +56,9 @@ fn write_through_a_kill(broker: &Broker, node: &Node) -> u64 {
     std::thread::scope(|scope| {
         let killer = scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(300));
+            // What is sent meanwhile dies with it.
+            broker.freeze();
+            std::thread::sleep(Duration::from_millis(400));
             broker.kill();
             std::thread::sleep(Duration::from_millis(1_500));
             broker.restart();

@@ -14,6 +14,10 @@ impl Trouble {
     /// Notes what ails it; logged when it is something new.
     pub(crate) fn note(&self, what: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // That nobody is left says less than why the last one went.
+        if known.is_some() && what.contains("brokers are down") {
+            return;
+        }
         if known.as_deref() != Some(what) {
             tracing::warn!(trouble = what, "Kafka");
             *known = Some(what.to_owned());
