@@ -56,11 +56,15 @@ impl Roles {
 
     /// What must be true before the process is ready.
     pub(super) fn conditions(self) -> impl Iterator<Item = &'static str> {
-        let of_gateway = ["snapshot", "gateway"].into_iter().filter(move |_| self.gateway);
-        let of_metering = ["journal replayed"]
-            .into_iter()
-            .filter(move |_| self.gateway && self.metering);
-        of_gateway.chain(of_metering)
+        let all = [
+            ("snapshot", self.gateway),
+            ("gateway", self.gateway),
+            ("journal replayed", self.gateway && self.metering),
+            ("metering", self.metering),
+            ("billing", self.billing),
+            ("portal", self.portal),
+        ];
+        all.into_iter().filter_map(|(name, runs)| runs.then_some(name))
     }
 
     /// Whether the configuration connects these roles to those that run elsewhere.

@@ -192,6 +192,9 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         config.log_filter.clone(),
     )));
     let (health, clock) = (shared.health, shared.clock);
+    for condition in roles.conditions() {
+        health.set(condition, true);
+    }
     Ok(Running {
         config,
         health,

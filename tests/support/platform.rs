@@ -16,6 +16,8 @@ pub const ADMIN_TOKEN: &str = "tgt_test_admin_token_of_this_run_0123456789abcdef
 pub struct Settings {
     pub data_dir: PathBuf,
     pub environment: Vec<(String, String)>,
+    /// What the process does; everything unless said.
+    pub roles: Option<&'static str>,
     gateway: u16,
     portal: u16,
     ops: u16,
@@ -26,6 +28,7 @@ impl Settings {
         Self {
             data_dir: data_dir.to_owned(),
             environment: Vec::new(),
+            roles: None,
             gateway: ports::free(),
             portal: ports::free(),
             ops: ports::free(),
@@ -41,6 +44,12 @@ impl Settings {
     #[must_use]
     pub fn with_test_clock(self) -> Self {
         self.with("TOLLGATE_TEST_CLOCK", "1")
+    }
+
+    #[must_use]
+    pub fn with_roles(mut self, roles: &'static str) -> Self {
+        self.roles = Some(roles);
+        self
     }
 
     pub fn start(self) -> Platform {
@@ -103,6 +112,7 @@ impl Platform {
             .arg("serve")
             .arg("--data-dir")
             .arg(&settings.data_dir)
+            .args(settings.roles.iter().flat_map(|roles| ["--roles", *roles]))
             .env("TOLLGATE_GATEWAY_LISTEN", self.gateway().to_string())
             .env("TOLLGATE_PORTAL_LISTEN", self.portal().to_string())
             .env("TOLLGATE_OPS_LISTEN", self.ops().to_string())
