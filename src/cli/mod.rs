@@ -5,6 +5,8 @@
 mod client;
 mod configuration;
 mod operations;
+mod reconcile;
+mod usage;
 mod yaml;
 
 use std::path::PathBuf;
@@ -47,6 +49,11 @@ enum Command {
     Restore(operations::RestoreOptions),
     /// Tell the story of one request: route, credential, plan, counters, price, time per step.
     Why(operations::WhyOptions),
+    /// Compare the same requests as every hop has counted them, from the journal to the invoice; exit 2 if one differs.
+    Reconcile(reconcile::Options),
+    /// Look after usage that was put aside.
+    #[command(subcommand)]
+    Usage(usage::Command),
     /// Bring the databases to the layout of this version.
     Migrate(ProcessOptions),
     /// Print the OpenAPI document of the Admin API, or check the committed one.
@@ -186,6 +193,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Backup(options) => operations::backup(&options, &environment),
         Command::Restore(options) => operations::restore(&options),
         Command::Why(options) => operations::why(&options, &environment),
+        Command::Reconcile(options) => reconcile::run(&options, &environment),
+        Command::Usage(command) => usage::run(&command, &environment),
         Command::Migrate(options) => operations::migrate(&options, &environment),
         Command::Openapi(options) => operations::openapi(&options),
         Command::Config(options) => config_command(&options.command, &environment),

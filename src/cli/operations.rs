@@ -13,6 +13,7 @@ use clap::Args;
 use domain::clock::Clock;
 use store::{Location, Store};
 
+pub(super) use self::databases::runtime;
 use super::client::{Error, ServerOptions};
 use super::{End, ProcessOptions, causes, yaml};
 use crate::config::{Config, Environment};

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::Cidr;
+use usage_source::kafka;
 
 pub(crate) use keys::nearest;
 pub(crate) use show::{reference, show};
@@ -85,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) ops_listen: SocketAddr,
     pub(crate) data_dir: PathBuf,
     pub(crate) store_url: Option<String>,
+    /// The topic that usage travels over; `None` where metering reads the journal of its own process.
+    pub(crate) usage_kafka: Option<kafka::Settings>,
     pub(crate) journal_max_bytes: u64,
     pub(crate) journal_when_full: WhenFull,
     pub(crate) log_format: telemetry::Format,
@@ -111,7 +114,6 @@ fn shifted(address: SocketAddr, offset: u16) -> SocketAddr {
 
 /// Keys that may only keep their default until their adapter is built.
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("usage.url", "shipping usage to Kafka"),
     ("analytics.url", "ClickHouse"),
     ("counters.url", "shared counters in Redis"),
     ("telemetry.otlp_url", "exporting traces"),
@@ -159,6 +161,7 @@ impl Config {
             portal_tls,
             ops_listen: listen("ops.listen")?,
             store_url: Some(values.text("store.url").to_owned()).filter(|url| !url.is_empty()),
+            usage_kafka: Self::usage_kafka(&values)?,
             journal_max_bytes: values.bytes("journal.max_bytes")?,
             journal_when_full: when_full(values.word("journal.when_full")?),
             log_format: values.word("log.format")?.parse().unwrap_or_default(),
@@ -178,6 +181,24 @@ impl Config {
             data_dir,
             not_built,
         })
+    }
+
+    fn usage_kafka(values: &value::Values<'_>) -> Result<Option<kafka::Settings>, Error> {
+        let url = values.text("usage.url");
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let text = |name| Some(values.text(name).to_owned()).filter(|text| !text.is_empty());
+        let options = kafka::Options {
+            tls_ca: values.path("usage.kafka.tls.ca"),
+            tls_cert: values.path("usage.kafka.tls.cert"),
+            tls_key: values.path("usage.kafka.tls.key"),
+            sasl_mechanism: text("usage.kafka.sasl.mechanism"),
+            sasl_user: text("usage.kafka.sasl.user"),
+            sasl_password: text("usage.kafka.sasl.password"),
+        };
+        let settings = kafka::Settings::parse(url, &options);
+        settings.map(Some).map_err(|error| Error::Together(error.to_string()))
     }
 
     /// Where the embedded deployment keeps `name`.

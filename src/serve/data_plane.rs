@@ -18,6 +18,7 @@ use snapshot::{Control, Feed, Remote, control, remote};
 use store::Store;
 use store::ledger::WindowUse;
 use tokio::task::JoinHandle;
+use usage_source::kafka::Shipper;
 
 use super::start::Shared;
 use super::{Error, baseline};
@@ -45,6 +46,16 @@ pub(super) fn open_journal(config: &Config, clock: &Clock) -> Result<Arc<Journal
 /// A sixteenth of the whole, within what the journal takes, so that freeing works in small steps.
 fn segment_bytes(max_bytes: u64) -> u64 {
     (max_bytes / 16).clamp(64 << 10, 4 << 20) & !4095
+}
+
+/// Ships the journal to the topic, where there is one.
+pub(super) fn ship(shared: &Shared<'_>, journal: &Arc<Journal>) -> Result<Option<Arc<Shipper>>, Error> {
+    let Some(settings) = &shared.config.usage_kafka else {
+        return Ok(None);
+    };
+    let shipper = Shipper::start(Arc::clone(journal), settings.clone())?;
+    shared.metrics.register(|registry| shipper.register(registry));
+    Ok(Some(Arc::new(shipper)))
 }
 
 /// The line to a control plane in another process, and what comes over it.
@@ -232,9 +243,17 @@ pub(super) struct Reporter {
     pub(super) clock: Clock,
     pub(super) node: String,
     pub(super) region: String,
+    pub(super) shipper: Option<Arc<Shipper>>,
 }
 
 impl Reporter {
+    /// Records that wait on the disk of this node.
+    fn waiting(&self) -> u64 {
+        self.shipper
+            .as_ref()
+            .map_or(0, |shipper| shipper.status().unshipped_records)
+    }
+
     /// Tells the control plane how this node does, until the task is dropped.
     pub(super) fn start(self) -> JoinHandle<()> {
         tokio::spawn(async move {
@@ -246,7 +265,7 @@ impl Reporter {
                     version: env!("CARGO_PKG_VERSION"),
                     revision: self.feed.current().revision(),
                     ready: self.health.is_ready(),
-                    waiting_records: 0,
+                    waiting_records: self.waiting(),
                     now: self.clock.now(),
                     started_at,
                 };

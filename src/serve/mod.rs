@@ -63,6 +63,8 @@ pub(crate) enum Error {
     Journal(#[from] journal::Error),
     #[error("the usage journal cannot be set up")]
     JournalSettings(#[source] std::io::Error),
+    #[error("usage cannot be shipped or fetched")]
+    Usage(#[from] usage_source::Error),
     #[error("usage of earlier runs cannot be counted")]
     Metering(#[from] metering::Gone),
     #[error("the first administrator cannot be made")]

@@ -81,7 +81,7 @@ impl Roles {
             missing
                 .push("store.url: portal, metering and billing in different processes share a postgres://… database");
         }
-        if self.gateway != self.metering {
+        if self.gateway != self.metering && config.usage_kafka.is_none() {
             missing.push("usage.url: a gateway and metering in different processes need kafka://…");
         }
         if self.portal != self.metering {

@@ -20,6 +20,8 @@ use telemetry::{Logs, Metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use usage_source::kafka::{KafkaSource, Shipper};
+use usage_source::{Segments, UsageSource};
 
 use super::control::{self, Seen, Wake};
 use super::data_plane::{self, Fed, Ledger, Reporter};
@@ -28,6 +30,9 @@ use crate::config::{Config, Environment};
 
 /// Mails that wait when the process ends get so long for one more try.
 const MAIL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Usage that is not shipped when the process ends gets so long; the journal keeps the rest.
+const SHIP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A person who may log in.
 #[derive(Debug, Clone)]
@@ -64,6 +69,7 @@ pub(crate) struct Running {
     metering: Option<Metering>,
     billing: Option<Billing>,
     journal: Option<Arc<Journal>>,
+    shipper: Option<Arc<Shipper>>,
     books: Option<Books>,
     /// Dropped at the end: it feeds the gateway.
     fed: Option<Fed>,
@@ -149,8 +155,12 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         true => Some(data_plane::open_journal(&config, &shared.clock)?),
         false => None,
     };
+    let shipper = journal.as_ref().map(|journal| data_plane::ship(&shared, journal));
+    let shipper = shipper.transpose()?.flatten();
     let metering = start_metering(&shared, books.as_ref(), journal.as_ref(), roles).await?;
-    let currency = metering.as_ref().map(Metering::currency);
+    // What travels over a topic is counted when it is: nobody waits for it.
+    let direct = metering.as_ref().filter(|_| config.usage_kafka.is_none());
+    let currency = direct.map(Metering::currency);
     let (publisher, feed) = empty_feed(&shared.master_key)?;
     let wake = Wake::default();
     let billing = start_billing(&shared, books.as_ref(), currency.clone(), wake.clone(), roles);
@@ -182,7 +192,7 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     if let Some((_, counters)) = &gateway {
         tasks.push(tokio::spawn(upkeep::sweep(counters.clone(), shared.clock.clone())));
     }
-    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed)));
+    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, shipper.clone())));
     tasks.push(tokio::spawn(reload_on_hangup(
         [
             (certificates.gateway, config.gateway_tls.clone()),
@@ -204,6 +214,7 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         metering,
         billing,
         journal,
+        shipper,
         books,
         fed,
         tasks,
@@ -224,22 +235,31 @@ async fn start_metering(
     journal: Option<&Arc<Journal>>,
     roles: Roles,
 ) -> Result<Option<Metering>, Error> {
-    let (Some(books), Some(journal), true) = (books, journal, roles.metering) else {
+    let (Some(books), true) = (books, roles.metering) else {
         return Ok(None);
     };
     let Some(analytics) = &books.analytics else {
         return Ok(None);
     };
+    if let Some(settings) = &shared.config.usage_kafka {
+        let source = KafkaSource::open(settings.clone())?;
+        return Ok(Some(meter(shared, books, analytics, source)));
+    }
+    let Some(journal) = journal else { return Ok(None) };
+    let metering = meter(shared, books, analytics, Segments::new(Arc::clone(journal)));
+    metering.currency().caught_up().await?;
+    Ok(Some(metering))
+}
+
+fn meter<S: UsageSource>(shared: &Shared<'_>, books: &Books, analytics: &Embedded, source: S) -> Metering {
     let metering = Metering::start(metering::Parts {
         store: books.store.clone(),
         analytics: analytics.clone(),
-        source: usage_source::Segments::new(Arc::clone(journal)),
+        source,
         clock: shared.clock.clone(),
     });
     shared.metrics.register(|registry| metering.register(registry));
-    metering.currency().caught_up().await?;
-    shared.health.set("journal replayed", true);
-    Ok(Some(metering))
+    metering
 }
 
 fn start_billing(
@@ -341,7 +361,7 @@ async fn start_gateway(
     Ok(Some(started))
 }
 
-fn report(shared: &Shared<'_>, fed: &Fed, feed: &Feed) -> JoinHandle<()> {
+fn report(shared: &Shared<'_>, fed: &Fed, feed: &Feed, shipper: Option<Arc<Shipper>>) -> JoinHandle<()> {
     let status = fed.remote.status();
     shared
         .metrics
@@ -353,6 +373,7 @@ fn report(shared: &Shared<'_>, fed: &Fed, feed: &Feed) -> JoinHandle<()> {
         clock: shared.clock.clone(),
         node: shared.config.node.clone(),
         region: shared.config.region.clone(),
+        shipper,
     };
     reporter.start()
 }
@@ -496,6 +517,12 @@ impl Running {
             }
         }
         drop(self.fed);
+        for task in self.tasks {
+            task.abort();
+            // Ended by that, it holds nothing any more.
+            let _ = task.await;
+        }
+        ship_the_rest(self.shipper).await;
         if let Some(metering) = self.metering {
             metering.stop().await;
         }
@@ -512,14 +539,24 @@ impl Running {
                 "the journal could not be closed"
             );
         }
-        for task in self.tasks {
-            task.abort();
-        }
         if let Some(books) = self.books {
             books.store.close().await;
             if let Some(analytics) = books.analytics {
                 analytics.close().await;
             }
         }
+    }
+}
+
+/// Gives the shipper a while; what it leaves is shipped after the next start.
+async fn ship_the_rest(shipper: Option<Arc<Shipper>>) {
+    // The task that reported about it is gone or about to be.
+    let Some(shipper) = shipper.and_then(Arc::into_inner) else {
+        return;
+    };
+    match tokio::task::spawn_blocking(move || shipper.stop(SHIP_LIMIT)).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("usage that is not shipped stays in the journal until the next start"),
+        Err(error) => tracing::error!(%error, "the shipper ended by a panic"),
     }
 }

@@ -33,7 +33,9 @@ impl Batch {
     /// For batches that came another way than through a journal.
     pub fn new(producer: ProducerId, first_seq: u64, bytes: Vec<u8>, payloads: Vec<Range<usize>>) -> Option<Self> {
         let sound = payloads.iter().all(|range| bytes.get(range.clone()).is_some());
-        let counted = u64::try_from(payloads.len()).ok().and_then(|len| first_seq.checked_add(len));
+        let counted = u64::try_from(payloads.len())
+            .ok()
+            .and_then(|len| first_seq.checked_add(len));
         (sound && counted.is_some() && !payloads.is_empty()).then_some(Self {
             producer,
             first_seq,

@@ -29,7 +29,7 @@ fn failed(path: &Path) -> impl FnOnce(sqlx::Error) -> Error {
 }
 
 /// A runtime for one command.
-pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
