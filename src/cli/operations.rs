@@ -171,7 +171,7 @@ fn migrate_all(config: &Config) -> Result<String, String> {
         }
         store.close().await;
         crate::serve::prepare_directory(&config.data_dir).map_err(|error| failed(&error))?;
-        let analytics = analytics::Analytics::embedded(&config.data(databases::ANALYTICS))
+        let analytics = crate::serve::open_analytics(config)
             .await
             .map_err(|error| failed(&error))?;
         analytics.close().await;

@@ -88,6 +88,9 @@ pub(crate) struct Config {
     pub(crate) store_url: Option<String>,
     /// The topic that usage travels over; `None` where metering reads the journal of its own process.
     pub(crate) usage_kafka: Option<kafka::Settings>,
+    /// A ClickHouse server; `None` for a file in the data directory.
+    pub(crate) analytics_url: Option<String>,
+    pub(crate) analytics_cluster: Option<String>,
     pub(crate) journal_max_bytes: u64,
     pub(crate) journal_when_full: WhenFull,
     pub(crate) log_format: telemetry::Format,
@@ -114,7 +117,6 @@ fn shifted(address: SocketAddr, offset: u16) -> SocketAddr {
 
 /// Keys that may only keep their default until their adapter is built.
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("analytics.url", "ClickHouse"),
     ("counters.url", "shared counters in Redis"),
     ("telemetry.otlp_url", "exporting traces"),
 ];
@@ -162,6 +164,8 @@ impl Config {
             ops_listen: listen("ops.listen")?,
             store_url: Some(values.text("store.url").to_owned()).filter(|url| !url.is_empty()),
             usage_kafka: Self::usage_kafka(&values)?,
+            analytics_url: Self::analytics_url(&values)?,
+            analytics_cluster: Some(values.text("analytics.cluster").to_owned()).filter(|name| !name.is_empty()),
             journal_max_bytes: values.bytes("journal.max_bytes")?,
             journal_when_full: when_full(values.word("journal.when_full")?),
             log_format: values.word("log.format")?.parse().unwrap_or_default(),
@@ -181,6 +185,15 @@ impl Config {
             data_dir,
             not_built,
         })
+    }
+
+    fn analytics_url(values: &value::Values<'_>) -> Result<Option<String>, Error> {
+        let url = values.text("analytics.url");
+        if url.is_empty() {
+            return Ok(None);
+        }
+        analytics::Server::parse(url).map_err(|error| values.wrong("analytics.url", error.to_string()))?;
+        Ok(Some(url.to_owned()))
     }
 
     fn usage_kafka(values: &value::Values<'_>) -> Result<Option<kafka::Settings>, Error> {

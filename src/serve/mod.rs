@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use data_dir::prepare as prepare_directory;
 pub(crate) use roles::Roles;
-pub(crate) use start::{Login, Running, start};
+pub(crate) use start::{Login, Running, open_analytics, start};
 
 use crate::config::{Config, Environment};
 

@@ -84,7 +84,7 @@ impl Roles {
         if self.gateway != self.metering && config.usage_kafka.is_none() {
             missing.push("usage.url: a gateway and metering in different processes need kafka://…");
         }
-        if self.portal != self.metering {
+        if self.portal != self.metering && config.analytics_url.is_none() {
             missing.push("analytics.url: portal and metering in different processes need clickhouse+http://…");
         }
         if self.gateway && !self.portal {

@@ -97,11 +97,23 @@ async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Books, Error> {
         shared.clock.follow(reading);
     }
     let analytics = if roles.portal || roles.metering {
-        Some(Analytics::embedded(&config.data("analytics.db")).await?)
+        Some(open_analytics(config).await?)
     } else {
         None
     };
     Ok(Books { store, analytics })
+}
+
+/// Analytics on the server that the configuration names, else in the data directory.
+pub(crate) async fn open_analytics(config: &Config) -> Result<Analytics, analytics::Error> {
+    let Some(url) = &config.analytics_url else {
+        return Analytics::embedded(&config.data("analytics.db")).await;
+    };
+    let settings = analytics::Settings {
+        cluster: config.analytics_cluster.clone(),
+        ..analytics::Settings::default()
+    };
+    analytics::open(url, &settings).await
 }
 
 /// The certificates of this process.
@@ -251,7 +263,7 @@ async fn start_metering(
     Ok(Some(metering))
 }
 
-fn meter<S: UsageSource>(shared: &Shared<'_>, books: &Books, analytics: &Embedded, source: S) -> Metering {
+fn meter<S: UsageSource>(shared: &Shared<'_>, books: &Books, analytics: &Analytics, source: S) -> Metering {
     let metering = Metering::start(metering::Parts {
         store: books.store.clone(),
         analytics: analytics.clone(),
