@@ -16,3 +16,19 @@ pub fn free() -> u16 {
         }
     }
 }
+
+/// A free port with so many free ones behind it.
+pub fn row(behind: u16) -> u16 {
+    loop {
+        let first = free();
+        let is_free = |ahead| {
+            first
+                .checked_add(ahead)
+                .is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        };
+        if (1..=behind).all(is_free) {
+            GIVEN.lock().unwrap().extend((1..=behind).map(|ahead| first + ahead));
+            return first;
+        }
+    }
+}

@@ -40,7 +40,8 @@ fn run(script: &Path, arguments: &[&str]) -> bool {
 impl Server {
     /// Starts one and waits until it answers.
     pub fn start(name: &str) -> Self {
-        let port = ports::free();
+        // A broker also takes the two behind its own.
+        let port = ports::row(2);
         // The server's own user must be able to enter it.
         let dir = PathBuf::from("/tmp").join(format!("tollgate-fleet-{name}-{}-{port}", std::process::id()));
         let server = Self {
