@@ -225,7 +225,9 @@ impl Handle {
     /// Carries out what was asked for, and a pass where one is due. Returns whether it made the pass.
     async fn turn(&self, pass: bool) -> Result<bool, Error> {
         while let Some(run) = self.claim().await? {
-            self.carry_out(run, self.0.parts.clock.now()).await?;
+            // Who asked may be a moment ahead of this process.
+            let now = self.0.parts.clock.now().max(run.requested_at);
+            self.carry_out(run, now).await?;
         }
         let now = self.0.parts.clock.now();
         let transitions = self.transitions(now).await?;
