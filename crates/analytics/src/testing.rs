@@ -89,6 +89,14 @@ fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
+/// The name of the running suite.
+fn suite() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    name.rsplit_once('-').map_or(name.clone(), |(name, _)| name.to_owned())
+}
+
 impl Server {
     /// Starts one of its own, for tests that kill it; `None` where ClickHouse is not installed.
     ///
@@ -103,7 +111,7 @@ impl Server {
             let reason = String::from_utf8_lossy(&found.stderr).trim().to_owned();
             assert!(!in_ci(), "no ClickHouse for the tests: {reason}");
             // Not eprintln: the test harness swallows it when the test passes.
-            let _ = writeln!(std::io::stderr(), "SKIPPED on ClickHouse: {reason}");
+            let _ = writeln!(std::io::stderr(), "SKIPPED on ClickHouse, all of {}: {reason}", suite());
             return None;
         }
         Some(check("start ClickHouse", Self::hold()))

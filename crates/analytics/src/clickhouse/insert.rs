@@ -28,7 +28,7 @@ const ABREAST: usize = 8;
 /// What was seen is acted on within this time, or looked at again.
 const FRESH: Duration = Duration::from_secs(10);
 const SEND_LIMIT: Duration = Duration::from_secs(30);
-const END_LIMIT: Duration = Duration::from_secs(60);
+const END_LIMIT: Duration = Duration::from_mins(1);
 
 /// The rows of one batch that are one block, and their token.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl ClickHouse {
             }
             insert.end().await
         };
-        written.await.map_err(|error| sql::error(&self.server, error))
+        written.await.map_err(|error| sql::error(&self.server, &error))
     }
 }
 

@@ -103,7 +103,7 @@ impl ClickHouse {
         if self.settings.cluster.is_some() {
             self.writes.clone().with_setting("select_sequential_consistency", "1")
         } else {
-            self.writes.clone()
+            (*self.writes).clone()
         }
     }
 }

@@ -40,8 +40,8 @@ const CHANGE_LIMIT: Duration = Duration::from_mins(10);
 pub struct ClickHouse {
     server: Arc<Server>,
     settings: Arc<Settings>,
-    reads: Client,
-    writes: Client,
+    reads: Box<Client>,
+    writes: Box<Client>,
     migrated: Arc<OnceCell<()>>,
     /// Days that the tables keep facts, as far as this process has set them.
     kept_days: Arc<AtomicU32>,
@@ -68,8 +68,8 @@ impl ClickHouse {
             .with_database(&server.database)
             .with_product_info("tollgate", env!("CARGO_PKG_VERSION"));
         let engine = Self {
-            reads: limited(client.clone(), settings),
-            writes: client,
+            reads: Box::new(limited(client.clone(), settings)),
+            writes: Box::new(client),
             server: Arc::new(server),
             settings: Arc::new(settings.clone()),
             migrated: Arc::default(),
@@ -104,7 +104,7 @@ impl ClickHouse {
     {
         let limit = self.settings.query_time + WAY;
         match tokio::time::timeout(limit, sql.on(client).fetch_all()).await {
-            Ok(rows) => rows.map_err(|error| sql::error(&self.server, error)),
+            Ok(rows) => rows.map_err(|error| sql::error(&self.server, &error)),
             Err(_) => Err(Error::Away(format!("no answer within {} s", limit.as_secs()))),
         }
     }
@@ -112,7 +112,7 @@ impl ClickHouse {
     /// Runs a statement that changes something and waits until it is done.
     async fn change(&self, client: &Client, sql: Sql) -> Result<(), Error> {
         match tokio::time::timeout(CHANGE_LIMIT, sql.on(client).execute()).await {
-            Ok(done) => done.map_err(|error| sql::error(&self.server, error)),
+            Ok(done) => done.map_err(|error| sql::error(&self.server, &error)),
             Err(_) => Err(Error::Away(format!("no answer within {} s", CHANGE_LIMIT.as_secs()))),
         }
     }
@@ -128,4 +128,8 @@ fn limited(client: Client, settings: &Settings) -> Client {
         .with_setting("result_overflow_mode", "throw")
         // A fact has one time, so copies of it are never in two partitions.
         .with_setting("do_not_merge_across_partitions_select_final", "1")
+        // Copies of a fact differ in their ledger commit alone, which has no index: where an index rules one out it rules
+        // out all. Without this the server reads nearly the whole table again for fear that it might not.
+        .with_setting("use_skip_indexes_if_final", "1")
+        .with_setting("use_skip_indexes_if_final_exact_mode", "0")
 }

@@ -15,6 +15,9 @@ use crate::events::{Cursor, EventFilter, Evidence, RawCount, StoredFact, StoredS
 use crate::recent::RecentFilter;
 use crate::usage::Billable;
 
+/// A day, which is a partition.
+const FIRST_STEP_MS: i64 = 86_400_000;
+
 fn push_cursor(sql: &mut Sql, sign: &str, at: Option<Cursor>) {
     let Some(at) = at else { return };
     // The first condition is what the key can use.
@@ -56,16 +59,29 @@ impl ClickHouse {
         rows.into_iter().map(SampleRead::stored).collect()
     }
 
+    /// Goes on in ever wider steps of time: a page is found in the first of them, and what lies beyond it is not read.
     pub(crate) async fn events_after(
         &self,
         filter: &EventFilter,
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<StoredFact>, Error> {
-        let mut sql = Sql::new(FACT_COLUMNS);
-        push_filter(&mut sql, filter);
-        push_page(&mut sql, after, limit);
-        self.stored(sql).await
+        let start = after.map_or(filter.from, |after| after.time.max(filter.from));
+        let (mut facts, mut from, mut width) = (Vec::new(), start, FIRST_STEP_MS);
+        while facts.len() < limit && from < filter.to {
+            let to = from.plus_millis(width).min(filter.to);
+            let step = EventFilter {
+                from,
+                to,
+                ..filter.clone()
+            };
+            let mut sql = Sql::new(FACT_COLUMNS);
+            push_filter(&mut sql, &step);
+            push_page(&mut sql, after, limit - facts.len());
+            facts.extend(self.stored(sql).await?);
+            (from, width) = (to, width.saturating_mul(2));
+        }
+        Ok(facts)
     }
 
     pub(crate) async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {

@@ -80,8 +80,8 @@ impl Sql {
 }
 
 /// What a failure of the client or the server means.
-pub(super) fn error(server: &Server, failure: Failure) -> Error {
-    let text = server.masked(&chain(&failure));
+pub(super) fn error(server: &Server, failure: &Failure) -> Error {
+    let text = server.masked(&chain(failure));
     match failure {
         Failure::BadResponse(_) => answered(text),
         Failure::Network(_) | Failure::TimedOut => Error::Away(text),
@@ -133,7 +133,7 @@ mod tests {
 
     fn means(text: &str) -> Error {
         let server = Server::parse("clickhouse+http://u:hunter2@h/d").unwrap();
-        error(&server, Failure::BadResponse(text.to_owned()))
+        error(&server, &Failure::BadResponse(text.to_owned()))
     }
 
     #[test]

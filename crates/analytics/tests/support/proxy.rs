@@ -70,7 +70,7 @@ fn take(next: &Mutex<Option<(&'static str, Fault)>>, request: &[u8]) -> Option<F
     let mut next = next.lock().unwrap();
     let meets = next
         .as_ref()
-        .is_some_and(|(table, _)| line.contains(&format!("INSERT+INTO+{table}")));
+        .is_some_and(|(table, _)| line.contains(&format!("INSERT+INTO+%60{table}%60")));
     if meets {
         next.take().map(|(_, fault)| fault)
     } else {
