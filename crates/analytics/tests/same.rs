@@ -23,14 +23,18 @@ const INTERVALS: [Interval; 5] = [
 struct Pair {
     embedded: Analytics,
     clickhouse: Analytics,
+    /// The file is in a directory that goes with it.
+    _files: Engines,
 }
 
 /// `None` where ClickHouse is not installed; the suite is named as skipped then.
 async fn pair(directory: tempfile::TempDir) -> Option<Pair> {
     let server = clickhouse()?;
+    let files = Engines::Files(directory);
     Some(Pair {
-        embedded: Engines::Files(directory).make().await,
+        embedded: files.make().await,
         clickhouse: Engines::Databases(server).make().await,
+        _files: files,
     })
 }
 
