@@ -1,4 +1,5 @@
-//! Mails about quotas that run out: to owners and developers, once for each threshold and period.
+//! Mails about quotas that run out, to owners and developers, once for each threshold and period; and the clock of those
+//! about keys that end.
 //!
 //! Every few seconds the subscriptions with traffic since the last look are looked at, after a start all of them. The
 //! ledger says what is used, a row of the store that the mail was sent: a crash between row and mail loses the mail, never
@@ -21,16 +22,19 @@ use crate::api::subscriptions::{Used, used};
 use crate::api::usage::billed;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::key_letters;
 use crate::letters::{self, Letter};
 use crate::pages::web::show;
 
 const EVERY: Duration = Duration::from_secs(3);
+/// Every so many looks keys that end soon are looked at too.
+const KEYS_EVERY: u32 = 3;
 /// What analytics may lag behind.
 const MARGIN_MS: i64 = 180_000;
 
 /// Looks until it is told to stop.
 pub(crate) async fn run(app: App, mut stop: watch::Receiver<bool>) {
-    let mut last = None;
+    let (mut last, mut looks) = (None, 0_u32);
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -41,6 +45,15 @@ pub(crate) async fn run(app: App, mut stop: watch::Receiver<bool>) {
             Ok(()) => last = Some(now),
             Err(problem) => tracing::warn!(status = problem.status().as_u16(), "quotas are looked at again later"),
         }
+        if looks.is_multiple_of(KEYS_EVERY)
+            && let Err(problem) = key_letters::look(&app, now).await
+        {
+            tracing::warn!(
+                status = problem.status().as_u16(),
+                "keys that end are looked at again later"
+            );
+        }
+        looks = looks.wrapping_add(1);
     }
 }
 

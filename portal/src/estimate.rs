@@ -111,7 +111,8 @@ pub(crate) fn price_in(plan: &Plan, currency: Currency) -> Option<&Price> {
     offered.find(|price| price.currency == currency)
 }
 
-fn base(terms: &Terms, price: Option<&Price>) -> Exact {
+/// The recurring amount of one usage period: its share where it covers several.
+pub(crate) fn base(terms: &Terms, price: Option<&Price>) -> Exact {
     let Some(recurring) = &terms.recurring else {
         return Exact::zero();
     };

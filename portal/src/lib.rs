@@ -17,6 +17,7 @@ mod estimate;
 mod first_admin;
 mod hooks;
 mod http;
+mod key_letters;
 mod letters;
 mod pages;
 mod people;

@@ -10,6 +10,11 @@ use domain::quantity::Quantity;
 use domain::usage::Outcome;
 use store::billing::PastUse;
 
+use crate::estimate;
+
+/// The key of the recurring amount among the lines.
+const RECURRING: &str = "recurring";
+
 /// What one price charges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -29,7 +34,7 @@ pub(crate) fn lines(terms: &Terms, used: impl Fn(&UsageTerm) -> Quantity) -> Res
     let mut lines = Vec::with_capacity(terms.usage.len() + 1);
     if let Some(recurring) = &terms.recurring {
         lines.push(Line {
-            price: "recurring".to_owned(),
+            price: RECURRING.to_owned(),
             quantity: "1".to_owned(),
             amount: round_half_away_from_zero(&Exact::from(recurring.amount), terms.currency)?,
         });
@@ -56,19 +61,67 @@ pub(crate) fn total(lines: &[Line]) -> Result<i64, OutOfRange> {
         .ok_or(OutOfRange)
 }
 
-/// What so many units of a meter cost in a period, with the recurring amount and without any other use.
+/// The lines of one usage period of a plan: as [`lines`], with the share of a recurring amount that covers several periods.
 ///
 /// # Errors
 /// An amount that no invoice could hold.
-pub(crate) fn cost(terms: &Terms, meter: &str, units: u64) -> Result<i64, OutOfRange> {
-    let used = |term: &UsageTerm| {
+pub(crate) fn lines_of_period(
+    plan: &Plan,
+    terms: &Terms,
+    used: impl Fn(&UsageTerm) -> Quantity,
+) -> Result<Vec<Line>, OutOfRange> {
+    let share = estimate::base(terms, estimate::price_in(plan, terms.currency));
+    let share = round_half_away_from_zero(&share, terms.currency)?;
+    let mut lines = lines(terms, used)?;
+    for line in lines.iter_mut().filter(|line| line.price == RECURRING) {
+        line.amount = share;
+    }
+    Ok(lines)
+}
+
+/// How many usage periods the recurring amount of a plan covers: 12 for a year with usage by the month.
+pub(crate) fn periods(plan: &Plan, terms: &Terms) -> u32 {
+    let price = estimate::price_in(plan, terms.currency);
+    let recurring = terms.recurring.as_ref();
+    price
+        .zip(recurring)
+        .and_then(|(price, recurring)| recurring.every.times(price.usage_period))
+        .unwrap_or(1)
+}
+
+/// What so many units of a meter cost in every period of those that the recurring amount covers, all together.
+///
+/// # Errors
+/// An amount that no invoice could hold.
+pub(crate) fn long_cost(plan: &Plan, terms: &Terms, meter: &str, units: u64) -> Result<i64, OutOfRange> {
+    let lines = lines(terms, of_meter(meter, units))?;
+    let periods = i64::from(periods(plan, terms));
+    let amount = |line: &Line| match line.price.as_str() {
+        RECURRING => Some(line.amount),
+        _ => line.amount.checked_mul(periods),
+    };
+    let mut amounts = lines.iter().map(amount);
+    amounts
+        .try_fold(0_i64, |sum, amount| sum.checked_add(amount?))
+        .ok_or(OutOfRange)
+}
+
+fn of_meter(meter: &str, units: u64) -> impl Fn(&UsageTerm) -> Quantity {
+    move |term: &UsageTerm| {
         if term.meter == meter {
             Quantity::from_units(units)
         } else {
             Quantity::ZERO
         }
-    };
-    total(&lines(terms, used)?)
+    }
+}
+
+/// What so many units of a meter cost in a usage period, with the share of the recurring amount and without any other use.
+///
+/// # Errors
+/// An amount that no invoice could hold.
+pub(crate) fn cost(plan: &Plan, terms: &Terms, meter: &str, units: u64) -> Result<i64, OutOfRange> {
+    total(&lines_of_period(plan, terms, of_meter(meter, units))?)
 }
 
 /// How many units of a meter a plan serves in a period; `None` without end.

@@ -22,6 +22,7 @@ mod groups;
 pub mod highlight;
 mod html;
 mod limits;
+mod moved;
 pub mod operation;
 pub mod prose;
 mod reference;

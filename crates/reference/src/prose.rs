@@ -37,9 +37,21 @@ pub enum Place<'a> {
     Page(u8),
     /// Inside of a table or list of fields: headings become paragraphs.
     Field,
-    /// A guide below its `h1`: headings begin at level 2, and links inside the site stay, seen from this path.
-    Guide(&'a str),
+    /// A guide below its `h1`: headings begin at level 2, and links inside the site stay.
+    Guide(Shelf<'a>),
 }
+
+/// Where a guide stands in the site, and which other guides links can lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shelf<'a> {
+    /// The guide's own address.
+    pub path: &'a str,
+    /// Addresses of the guides that the reader may open, its own too.
+    pub guides: &'a [String],
+}
+
+/// What stands before the addresses of all guides.
+const GUIDES: &str = "/docs/";
 
 /// A rendered text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,10 +77,11 @@ pub fn markdown(text: &str, place: Place<'_>, base: Option<&str>) -> Html {
     render(text, place, base, LONGEST).html
 }
 
-/// Renders a guide that stands at `path` of the site.
+/// Renders a guide. A link to another guide may be written as to the file beside it, such as `other.md`; one to a guide
+/// that is not on the shelf is shown as text.
 #[must_use]
-pub fn guide(text: &str, path: &str) -> Rendered {
-    render(text, Place::Guide(path), None, LONGEST_GUIDE)
+pub fn guide(text: &str, shelf: Shelf<'_>) -> Rendered {
+    render(text, Place::Guide(shelf), None, LONGEST_GUIDE)
 }
 
 /// The text of a description without its markup, for titles, summaries and search.
@@ -221,11 +234,11 @@ fn target(url: &str, place: Place<'_>, base: Option<&str>) -> Option<String> {
     if url.is_empty() || url.starts_with("//") || url.contains('\\') {
         return None;
     }
-    if let Place::Guide(path) = place {
-        return Some(match url.strip_prefix('#') {
-            Some(anchor) => format!("#{}{anchor}", outline::PREFIX),
-            None => join(path, url),
-        });
+    if let Place::Guide(shelf) = place {
+        return match url.strip_prefix('#') {
+            Some(anchor) => Some(format!("#{}{anchor}", outline::PREFIX)),
+            None => shelf.target(&join(shelf.path, url)),
+        };
     }
     let (Some(base), false) = (base, url.starts_with('#')) else {
         return None;
@@ -236,6 +249,26 @@ fn target(url: &str, place: Place<'_>, base: Option<&str>) -> Option<String> {
     let (host, path) = base.split_at(host_end);
     let path = path.split(['?', '#']).next().unwrap_or_default();
     Some(format!("{host}{}", join(if path.is_empty() { "/" } else { path }, url)))
+}
+
+impl Shelf<'_> {
+    /// An address of the site as a link may have it: guides by their pages, whether or not `.md` is written.
+    fn target(self, address: &str) -> Option<String> {
+        let end = address.find(['?', '#']).unwrap_or(address.len());
+        let (page, rest) = address.split_at(end);
+        if !page.starts_with(GUIDES) {
+            return Some(address.to_owned());
+        }
+        let page = page.trim_end_matches('/');
+        let known = |page: &str| self.guides.iter().any(|guide| guide == page);
+        let page = Some(page)
+            .filter(|page| known(page))
+            .or_else(|| page.strip_suffix(".md").filter(|page| known(page)))?;
+        Some(match rest.strip_prefix('#') {
+            Some(anchor) => format!("{page}#{}{anchor}", outline::PREFIX),
+            None => format!("{page}{rest}"),
+        })
+    }
 }
 
 /// A relative address seen from a path.

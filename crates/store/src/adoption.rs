@@ -1,7 +1,7 @@
 //! How the portal is taken up: who came, and when each first called. Read for product managers, never for customers.
 
 use domain::clock::Timestamp;
-use domain::ids::{AccountId, ConsumerId, SubscriptionId};
+use domain::ids::{AccountId, ConsumerId, PlanId, SubscriptionId};
 
 use crate::{FromRow, Result, Row, Store, args};
 
@@ -52,6 +52,27 @@ impl FromRow for Newcomer {
             subscription: row.get("id")?,
             account: row.get("account_id")?,
             account_created_at: row.get("account_created_at")?,
+        })
+    }
+}
+
+/// A live subscription to a product, by the names of people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductSubscriber {
+    /// Its plan, which may be archived.
+    pub plan: PlanId,
+    /// Name of the consumer.
+    pub app: String,
+    /// Name of the account.
+    pub account: String,
+}
+
+impl FromRow for ProductSubscriber {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            plan: row.get("plan_id")?,
+            app: row.get("app")?,
+            account: row.get("account")?,
         })
     }
 }
@@ -122,6 +143,21 @@ impl Store {
         rows.iter()
             .map(|row| Ok((row.get("subscription")?, row.get("first")?)))
             .collect()
+    }
+
+    /// The names of accounts, apps and plans of live subscriptions to a product, those to archived plans too.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn product_subscribers(&self, product: domain::ids::ProductId) -> Result<Vec<ProductSubscriber>> {
+        self.control
+            .all(
+                "SELECT s.plan_id AS plan_id, c.name AS app, a.name AS account FROM subscriptions s
+                 JOIN consumers c ON c.id = s.consumer_id JOIN accounts a ON a.id = s.account_id
+                 WHERE s.product_id = $1 AND s.status NOT IN ('cancelled', 'rejected') ORDER BY a.name, c.name, s.id",
+                args![product],
+            )
+            .await
     }
 
     /// The names of accounts and consumers of live subscriptions to a plan, by consumer: for lists of subscribers.

@@ -101,10 +101,36 @@ impl FromRow for Credential {
     }
 }
 
+/// A credential that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The old one.
+    pub credential: Credential,
+    /// Since when there is another in its place.
+    pub replaced_at: Timestamp,
+}
+
+impl FromRow for Ending {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            credential: Credential::from_row(row)?,
+            replaced_at: row.get("replaced_at")?,
+        })
+    }
+}
+
 const BY_ID: &str = "SELECT * FROM credentials WHERE id = $1 AND ($2 IS NULL OR account_id = $2)";
 const OF_CONSUMER: &str =
     "SELECT * FROM credentials WHERE consumer_id = $1 AND ($2 IS NULL OR account_id = $2) AND ($3 IS NULL OR id > $3)
     ORDER BY id LIMIT $4";
+const LASTING: &str =
+    "SELECT * FROM credentials WHERE consumer_id = $1 AND ($2 IS NULL OR account_id = $2) AND ($3 IS NULL OR id > $3)
+    AND NOT (expires_at IS NOT NULL AND expires_at - created_at <= $5
+        AND (expires_at <= $6 OR (revoked_at IS NOT NULL AND revoked_at <= $6)))
+    ORDER BY id LIMIT $4";
+const ENDING: &str = "SELECT c.*, h.created_at AS replaced_at FROM credentials h JOIN credentials c ON c.id = h.rotated_from
+    JOIN consumers o ON o.id = c.consumer_id
+    WHERE h.rotated_from IS NOT NULL AND c.revoked_at > $1 AND c.revoked_at <= $2 AND o.deleted_at IS NULL ORDER BY c.id";
 const LIVE: &str = "SELECT c.* FROM credentials c JOIN consumers o ON o.id = c.consumer_id
     WHERE (c.revoked_at IS NULL OR c.revoked_at > $1) AND o.deleted_at IS NULL AND ($2 IS NULL OR c.id > $2) ORDER BY c.id LIMIT $3";
 
@@ -138,6 +164,34 @@ impl Store {
                 args![consumer, scope.account(), page.after(), page.limit()],
             )
             .await
+    }
+
+    /// As [`Store::credentials`], without those that are over by `now` and were made to live for `brief` milliseconds at
+    /// most: keys that a program made for one call and nobody looks for.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn lasting_credentials(
+        &self,
+        scope: Scope,
+        consumer: ConsumerId,
+        (brief, now): (i64, Timestamp),
+        page: &Page,
+    ) -> Result<Vec<Credential>> {
+        self.control
+            .all(
+                LASTING,
+                args![consumer, scope.account(), page.after(), page.limit(), brief, now],
+            )
+            .await
+    }
+
+    /// Credentials that were replaced and end after `from`, up to `to`, each with the moment of its replacement.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn ending_credentials(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Ending>> {
+        self.control.all(ENDING, args![from, to]).await
     }
 
     /// What a gateway needs: credentials that are not yet revoked at `now`, expired ones too (they get an answer of their

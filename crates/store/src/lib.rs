@@ -64,13 +64,13 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use accounts::{Account, AccountFields};
-pub use adoption::{Arrival, DayCount, Newcomer};
+pub use adoption::{Arrival, DayCount, Newcomer, ProductSubscriber};
 pub use attempts::AttemptLimit;
 pub use audit::{AuditChain, AuditFilter, AuditRecord};
 pub use config_revisions::ConfigRevision;
 pub use consumers::{Consumer, FoundConsumer, NewConsumer};
 pub use control::{Actor, AuditEvent, Change, ControlTx};
-pub use credentials::{Credential, NewCredential};
+pub use credentials::{Credential, Ending, NewCredential};
 pub use db::{Db, Tx, retrying};
 pub use dialect::{Dialect, Hints};
 pub use drafts::{Draft, NewDraft};

@@ -21,9 +21,12 @@ use crate::http::body::Body;
 use crate::http::cursor::{Listed, Paging};
 use crate::http::problem::{Fault, Problem};
 use crate::http::query::Query;
+use crate::key_letters::{self, News};
 
 const TAG: &str = "credentials";
 const MAX_GRACE_MS: u64 = 90 * 86_400_000;
+/// Keys that live at most so long are made for one call: lists leave them out once they are over.
+pub(crate) const BRIEF_MS: i64 = 5 * 60_000;
 
 /// A credential to make.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -123,8 +126,20 @@ pub(crate) struct NewKey {
     pub(crate) origin: Origin,
 }
 
-/// Makes a key: what is stored of it, and the key itself for the one answer that shows it.
+/// Makes a key and tells the members of it: what is stored of it, and the key itself for the one answer that shows it.
 pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    consumer: ConsumerId,
+    wanted: NewKey,
+) -> Result<(Credential, ApiKey), Problem> {
+    let (credential, key) = make_quietly(app, caller, consumer, wanted).await?;
+    key_letters::tell(app, caller, News::Made(credential.clone()));
+    Ok((credential, key))
+}
+
+/// Makes a key that lives for one call: nobody is told.
+pub(crate) async fn make_quietly(
     app: &App,
     caller: &Caller,
     consumer: ConsumerId,
@@ -280,21 +295,22 @@ pub(crate) async fn replace(
         .credential(old)
         .await?
         .filter(|credential| credential.consumer_id == consumer);
-    let before = before.ok_or_else(|| Problem::missing("credential"))?;
+    let mut before = before.ok_or_else(|| Problem::missing("credential"))?;
     let now = tx.now();
     let wanted = NewKey {
-        name: before.name,
+        name: before.name.clone(),
         mode: before.mode,
         expires_at: before.expires_at,
-        scopes: before.scopes,
-        products: before.products,
+        scopes: before.scopes.clone(),
+        products: before.products.clone(),
         origin,
     };
     let (key, new) = generate(consumer, wanted, now);
-    let credential = tx
-        .rotate_credential(old, &new, now.plus_millis(grace.as_millis_i64()))
-        .await?;
+    let until = now.plus_millis(grace.as_millis_i64());
+    let credential = tx.rotate_credential(old, &new, until).await?;
     app.commit(tx).await?;
+    before.revoked_at = Some(until);
+    key_letters::tell(app, caller, News::Rotated(before, credential.clone()));
     Ok((credential, key))
 }
 
@@ -316,25 +332,48 @@ pub(crate) async fn delete(
     Ok(answer::none())
 }
 
-/// Revokes a key now, also one whose grace still runs.
+/// Revokes a key now, also one whose grace still runs, and tells the members of it.
 pub(crate) async fn revoke(
     app: &App,
     caller: &Caller,
     consumer: ConsumerId,
     id: CredentialId,
 ) -> Result<Credential, Problem> {
+    let (credential, was_open) = end(app, caller, consumer, id).await?;
+    if was_open {
+        key_letters::tell(app, caller, News::Revoked(credential.clone()));
+    }
+    Ok(credential)
+}
+
+/// Revokes a key of [`make_quietly`].
+pub(crate) async fn revoke_quietly(
+    app: &App,
+    caller: &Caller,
+    consumer: ConsumerId,
+    id: CredentialId,
+) -> Result<(), Problem> {
+    end(app, caller, consumer, id).await.map(drop)
+}
+
+/// The key as it is revoked, and whether it was not before.
+async fn end(
+    app: &App,
+    caller: &Caller,
+    consumer: ConsumerId,
+    id: CredentialId,
+) -> Result<(Credential, bool), Problem> {
     let mut tx = caller.change(app).await?;
     let known = tx
         .credential(id)
         .await?
         .filter(|credential| credential.consumer_id == consumer);
-    if known.is_none() {
-        return Err(Problem::missing("credential"));
-    }
+    let known = known.ok_or_else(|| Problem::missing("credential"))?;
     let now = tx.now();
+    let was_open = known.revoked_at.is_none_or(|at| at > now);
     let credential = tx.revoke_credential(id, now).await?;
     app.commit(tx).await?;
-    Ok(credential)
+    Ok((credential, was_open))
 }
 
 /// Documentation of [`delete`].

@@ -9,9 +9,13 @@ pub(crate) mod password;
 pub(crate) mod sessions;
 pub(crate) mod throttle;
 
+use axum::http::StatusCode;
 use store::User;
 
 use crate::http::problem::Problem;
+
+/// Name of the problem of someone whose address is not confirmed.
+pub(crate) const UNVERIFIED: &str = "address-not-confirmed";
 
 /// Whether an address was shown to be theirs. Staff were let in by an administrator.
 pub(crate) fn is_verified(user: &User) -> bool {
@@ -26,7 +30,8 @@ pub(crate) fn require_verified(user: &User) -> Result<(), Problem> {
     if is_verified(user) {
         return Ok(());
     }
-    Err(Problem::forbidden(
-        "confirm your mail address first: open the link that we sent you, or have another one sent from the page /verify",
-    ))
+    Err(
+        Problem::new(StatusCode::FORBIDDEN, UNVERIFIED, "Confirm your mail address first")
+            .detail("open the link that we sent you, or have another one sent from the page /verify"),
+    )
 }

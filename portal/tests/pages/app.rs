@@ -197,7 +197,7 @@ async fn a_plan_is_changed_for_the_money_that_the_preview_says() {
     let page = browser.get(&format!("{change}?plan=free&at=now")).await;
     assert!(page.text.contains(&written), "{written} {}", page.text);
     assert!(
-        page.text.contains("1,000 a period") && page.text.contains("50,000 a period"),
+        page.text.contains("1,000 a month") && page.text.contains("50,000 a month"),
         "{}",
         page.text
     );

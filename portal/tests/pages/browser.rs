@@ -97,6 +97,44 @@ impl Browser {
         self.send("POST", path, Some(fields), headers).await
     }
 
+    /// Sends a form with a file in the field `document`.
+    pub(crate) async fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        (file, content): (&str, &[u8]),
+    ) -> Reply {
+        const BOUNDARY: &str = "----a-boundary-that-no-document-holds";
+        let mut body = Vec::new();
+        let token = self.csrf();
+        for (name, value) in fields.iter().copied().chain([("_csrf", token.as_str())]) {
+            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"document\"; filename=\"{file}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: text/html\r\nCookie: {}\r\n\
+             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {}\r\n\r\n",
+            self.addr,
+            cookies.join("; "),
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(&body);
+        let reply = crate::support::raw_to(self.addr, &request).await;
+        self.keep(&reply);
+        reply
+    }
+
     /// The token of the page that was opened last.
     pub(crate) fn csrf(&self) -> String {
         self.csrf.clone().unwrap_or_default()

@@ -100,6 +100,14 @@ async fn a_request_is_sent_with_a_key_that_nobody_sees_and_that_is_taken_back() 
     let made = keys.iter().find(|key| key.name.as_deref() == Some("Try it")).unwrap();
     assert!(made.revoked_at.is_some() && made.products == ["petstore"]);
     assert_eq!(made.expires_at, Some(server.clock.now().plus_millis(300_000)));
+    // The list of keys stays what it was, and nobody is told.
+    let list = browser.get(&format!("/app/apps/{}/keys", tenant.consumer)).await.text;
+    assert!(
+        !list.contains("Try it") && list.contains(&tenant.secret[..12]),
+        "{list}"
+    );
+    let reader = format!("developer-{}@portal.test", tenant.account.to_lowercase());
+    assert!(server.mails("key-made", &reader).await.is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use domain::key::Mode;
 use portal::page_routes;
 use serde_json::json;
-use store::StaffRole;
+use store::{AccountRole, StaffRole};
 
 use crate::browser::{Browser, hidden};
 use crate::finance_world::{Reach, SECOND, World};
@@ -131,7 +131,7 @@ async fn ten_thousand_calls_are_the_same_number_in_the_file_the_usage_the_line_a
             "Ledger totals that quotas and invoices are made from 10,000 9,500 0 Equal",
             "Raw facts requests in analytics, counted one by one 10,000 9,500 0 Equal",
             "Roll-ups what usage pages and charts show 10,000 9,500 0 Equal",
-            "10000 records were counted",
+            "10,000 records were counted",
         ],
     );
     let report = world
@@ -179,7 +179,7 @@ async fn a_line_opens_into_its_requests_and_a_request_says_why() {
         &[
             "GET /petstore/pets/2 200 Billed",
             "App backend",
-            "requests: graduated in 2 tiers, 1,000 included",
+            "Requests: graduated in 2 tiers, 1,000 included",
         ],
     );
     says(
@@ -195,6 +195,77 @@ async fn a_line_opens_into_its_requests_and_a_request_says_why() {
             .status,
         404
     );
+}
+
+#[tokio::test]
+async fn an_invoice_says_the_same_on_screen_and_on_paper() {
+    let mut world = World::new().await;
+    world.traffic(10_000, Reach::Analytics).await;
+    world.at(SECOND).await;
+    // The first asks for the first month alone, in advance; the second for the use of that month and for the next one.
+    let made = world.bill(true).await;
+    assert_eq!(made.len(), 2, "{made:?}");
+    let invoice = &made[1];
+    let page = world.finance.get(&format!("/finance/invoices/{invoice}")).await;
+    let said = [
+        "Fernpost GmbH",
+        "Speicherstraße 14",
+        "Tax ID DE 812 004 417",
+        "billing@fernpost.example",
+        "acme",
+        "1 Main Street",
+        "12345 Springfield",
+        "Tax ID US 42",
+        "9,500 requests",
+        "1 to 5,000",
+        "$500.00",
+        "above 5,000",
+        "$175.00",
+        "$675.00",
+        "$49.00",
+    ];
+    says(&page, &said);
+    // 9,500 of 10,000 calls are billed, 1,000 of them included: 5,000 x 0.10 + 3,500 x 0.05 + 49.00 = 724.00.
+    let total = "$724.00".to_owned();
+    says(
+        &page,
+        &[
+            "Due in 14 days",
+            "Total $724.00",
+            "Amount due $724.00",
+            "Issued as INV-000002",
+        ],
+    );
+    // The customer's page is the same paper.
+    let mut owner = Browser::member(&world.server, &world.tenant, AccountRole::Owner).await;
+    let theirs = owner.get(&format!("/app/billing/invoices/{invoice}")).await;
+    says(&theirs, &said);
+    let paper = |page: &Reply| {
+        let start = page.text.find("<article class=\"invoice\"").unwrap();
+        let end = page.text[start..].find("</article>").unwrap();
+        page.text[start..start + end].to_owned()
+    };
+    assert_eq!(
+        paper(&theirs).replace("/app/billing/", "/finance/"),
+        paper(&page),
+        "one paper for both readers"
+    );
+    let pdf = world.finance.bytes(&format!("/finance/invoices/{invoice}/pdf")).await;
+    assert!(pdf.windows(15).any(|part| part == b"/StructTreeRoot"), "tagged");
+    let Some(paper) = pdf_text(&pdf) else { return };
+    for one in said {
+        assert!(paper.contains(one), "{one} is missing on paper: {paper}");
+    }
+    let sum = |name: &str| {
+        let line = paper
+            .lines()
+            .rev()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!((sum("Total"), sum("Amount due")), (total.clone(), total));
+    assert!(paper.contains("INV-000002, 1 of 1"), "{paper}");
 }
 
 #[tokio::test]

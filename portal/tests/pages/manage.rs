@@ -28,7 +28,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The fields of the form with this attribute as a browser would send them, without buttons and the token.
-fn fields(html: &str, form: &str) -> Vec<(String, String)> {
+pub(crate) fn fields(html: &str, form: &str) -> Vec<(String, String)> {
     let start = html.find(form).unwrap_or_else(|| panic!("no {form} in {html}"));
     let html = &html[start..start + html[start..].find("</form>").unwrap()];
     let mut fields = Vec::new();
@@ -55,7 +55,12 @@ fn fields(html: &str, form: &str) -> Vec<(String, String)> {
 }
 
 /// Sends a form with some fields changed or added.
-async fn send(browser: &mut Browser, path: &str, form: &[(String, String)], changed: &[(&str, &str)]) -> Reply {
+pub(crate) async fn send(
+    browser: &mut Browser,
+    path: &str,
+    form: &[(String, String)],
+    changed: &[(&str, &str)],
+) -> Reply {
     let mut all: Vec<(&str, &str)> = form
         .iter()
         .filter(|(name, _)| changed.iter().all(|(other, _)| name != other))
@@ -66,7 +71,7 @@ async fn send(browser: &mut Browser, path: &str, form: &[(String, String)], chan
 }
 
 #[track_caller]
-fn location(reply: &Reply) -> String {
+pub(crate) fn location(reply: &Reply) -> String {
     assert_eq!(reply.status, 303, "{}", reply.text);
     reply.header("location").unwrap()
 }
@@ -404,6 +409,46 @@ async fn publishing_tells_what_each_subscriber_would_have_paid_and_moves_them_as
         .await
         .expect(200);
     assert_eq!(preview["currency"], "USD");
+    // What the editor previewed is what customers are shown.
+    let edit = browser.get(&format!("{at}/edit")).await;
+    assert!(edit.text.contains("<td class=\"num\">$59.00</td>"), "{}", edit.text);
+    let mut customer = Browser::new(&server);
+    for path in ["/products/petstore", "/pricing?calls=1000"] {
+        let page = customer.get(path).await;
+        assert!(
+            page.text.contains("$59.00") && !page.text.contains("$49.00"),
+            "{path} {}",
+            page.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_out_of_sale_names_who_keeps_it() {
+    let server = Server::start().await;
+    server.apply(petstore()).await.expect(200);
+    let tenant = Tenant::new(&server, "acme").await;
+    let mut browser = manager(&server).await;
+    let page = browser.get("/manage/products/petstore/plans/free/archive").await;
+    assert!(page.text.contains("It has no live subscription"), "{}", page.text);
+    // A plan that is gone from sale still has its subscriber when the product goes.
+    for (path, plan) in [
+        ("/manage/products/petstore/plans/pro/archive", ""),
+        ("/manage/products/petstore/archive", "<td>pro (archived)</td>"),
+    ] {
+        let page = browser.get(path).await;
+        for part in ["1 live subscription stays as it is", "acme", "backend", plan] {
+            assert!(page.text.contains(part), "{path}: no {part} in {}", page.text);
+        }
+        assert_eq!(browser.post(path, &[]).await.status, 303);
+    }
+    let subscription = server
+        .get(&format!("/subscriptions/{}", tenant.subscription))
+        .await
+        .expect(200);
+    assert_eq!(subscription["status"], "active");
+    assert_eq!(server.get("/products").await.expect(200)["items"], json!([]));
+    assert_eq!(browser.get("/manage/products/petstore").await.status, 404);
 }
 
 #[tokio::test]

@@ -58,6 +58,79 @@ async fn a_shop() -> Server {
 }
 
 #[tokio::test]
+async fn an_operation_page_has_everything_that_a_caller_needs() {
+    let server = a_shop().await;
+    let mut nobody = Browser::new(&server);
+    let page = nobody.get(&format!("{BASE}/operations/post-orders")).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for part in [
+        "Create an order</h1>",
+        "Deprecated",
+        "https://api.fernpost.example/petstore/orders",
+        "Authorization: Bearer",
+        "id=\"field-id\"",
+        "value=\"python\"",
+        "value=\"rust\"",
+        "> card</label>",
+        "> transfer</label>",
+        "/schemas/Order\">Order</a>; it contains itself",
+        "Example: small",
+        "(generated)",
+        "rel=\"next\"",
+        "data-key=\"try\"",
+        "TOLLGATE_KEY",
+    ] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+    }
+    for path in [
+        "reference",
+        "reference/orders",
+        "schemas",
+        "schemas/Order",
+        "webhooks/order-paid",
+        "auth",
+        "operations/get-orders-id",
+    ] {
+        let page = nobody.get(&format!("{BASE}/{path}")).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert_eq!(page.text.matches("<h1").count(), 1, "{path}");
+    }
+    for path in [
+        "reference.md",
+        "reference/orders.md",
+        "schemas/Order.md",
+        "webhooks/order-paid.md",
+        "auth.md",
+        "operations/post-orders.md",
+    ] {
+        let page = nobody.get(&format!("{BASE}/{path}")).await;
+        assert_eq!(
+            page.header("content-type").as_deref(),
+            Some("text/markdown; charset=utf-8"),
+            "{path}"
+        );
+        assert!(
+            page.status == 200 && page.text.starts_with("# "),
+            "{path}: {}",
+            page.text
+        );
+    }
+    for path in [
+        "operations/nothing",
+        "schemas/nothing",
+        "webhooks/nothing",
+        "reference/nothing",
+        "operations/nothing.md",
+    ] {
+        assert_eq!(nobody.get(&format!("{BASE}/{path}")).await.status, 404, "{path}");
+    }
+    assert_eq!(
+        nobody.get("/products/petstore/petstore/9.9/reference").await.status,
+        404
+    );
+}
+
+#[tokio::test]
 async fn the_document_leads_tools_to_the_gateway() {
     let server = a_shop().await;
     let mut nobody = Browser::new(&server);
@@ -224,16 +297,16 @@ fn intruders(html: &str) -> Vec<String> {
             }
         }
         let lower = tag.to_ascii_lowercase();
-        for scheme in [
-            "=\"javascript:",
-            "=\"data:text",
-            "=\"vbscript:",
-            "action=//",
-            "action=\"//",
-        ] {
-            if lower.contains(scheme) {
-                found.push(tag.to_owned());
+        // Where an address is followed; the value of a field is text, whatever it reads like.
+        for attribute in ["href", "src", "action", "formaction", "data", "poster", "ping"] {
+            for scheme in ["javascript:", "data:text", "vbscript:"] {
+                if lower.contains(&format!(" {attribute}=\"{scheme}")) {
+                    found.push(tag.to_owned());
+                }
             }
+        }
+        if lower.contains("action=//") || lower.contains("action=\"//") {
+            found.push(tag.to_owned());
         }
         rest = &rest[end..];
     }
@@ -277,6 +350,65 @@ fn links(html: &str) -> Vec<String> {
         .filter(|href| href.starts_with('/'))
         .map(|href| href.replace("&amp;", "&").split('#').next().unwrap().to_owned())
         .collect()
+}
+
+#[tokio::test]
+async fn nothing_in_a_document_becomes_an_element_or_an_attribute() {
+    let server = Server::start().await;
+    server.running.gateway_at("https://api.fernpost.example");
+    let mut nobody = Browser::new(&server);
+    for payload in PAYLOADS {
+        let mut document = serving(hostile(payload));
+        document["products"][0]["title"] = json!(payload);
+        document["products"][0]["description"] = json!(payload);
+        document["products"][0]["plans"][0]["title"] = json!(payload);
+        document["products"][0]["plans"][0]["description"] = json!(payload);
+        let applied = server.apply(document).await;
+        assert_eq!(applied.status, 200, "{payload}: {}", applied.text);
+        let mut seen: Vec<String> = [
+            "/",
+            "/products",
+            "/pricing",
+            "/products/petstore",
+            "/search?q=things",
+            "/search?q=script",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        seen.push(format!("/search?{}", form(payload)));
+        for page in [
+            "reference",
+            "schemas",
+            "auth",
+            "operations/post-things-id",
+            "schemas/Thing",
+            "try/post-things-id",
+        ] {
+            seen.push(format!("{BASE}/{page}"));
+        }
+        let mut at = 0;
+        while at < seen.len() && at < 60 {
+            let path = seen[at].clone();
+            at += 1;
+            let page: Reply = nobody.get(&path).await;
+            let elsewhere = ["/login", "/signup", "/app", "/static", "/manage", "/organisation"];
+            assert!(page.status == 200, "{payload}: {path}: {}", page.status);
+            if page
+                .header("content-type")
+                .is_none_or(|media| !media.starts_with("text/html"))
+            {
+                continue;
+            }
+            let found = intruders(&page.text);
+            assert!(found.is_empty(), "{payload} on {path}: {found:?}");
+            for link in links(&page.text) {
+                if !seen.contains(&link) && !elsewhere.iter().any(|other| link.starts_with(other)) {
+                    seen.push(link);
+                }
+            }
+        }
+        assert!(at > 15, "only {at} pages were found");
+    }
 }
 
 fn form(text: &str) -> String {

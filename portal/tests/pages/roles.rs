@@ -61,6 +61,7 @@ const ROWS: &[Row] = &[
     ("GET", "/admin/consumers/{id}/suspend", "/admin/consumers/CONSUMER/suspend", Shared),
     ("POST", "/admin/consumers/{id}/suspend", "/admin/consumers/CONSUMER/suspend", Shared),
     ("POST", "/admin/consumers/{id}/resume", "/admin/consumers/CONSUMER/resume", Shared),
+    ("GET", "/admin/organisations/{id}", "/admin/organisations/ACCOUNT", Shared),
     ("GET", "/admin/analytics", "/admin/analytics?by=operation&consumer=CONSUMER", Shared),
     ("GET", "/admin/analytics.csv", "/admin/analytics.csv", Shared),
     ("GET", "/admin/gateways", "/admin/gateways", Shared),

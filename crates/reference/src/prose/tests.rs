@@ -46,14 +46,30 @@ fn relative_links_are_text_unless_a_server_completes_them() {
     assert!(base("[a](/docs)").contains("href=\"https://api.example/docs\""));
     assert!(base("[c](d/../e)").contains("href=\"https://api.example/v1/e\""));
     assert!(!base("[c](//evil.example)").contains("href"));
+    let guides = ["/docs/a/other", "/docs/x"].map(str::to_owned);
+    let shelf = Shelf {
+        path: "/docs/a/b",
+        guides: &guides,
+    };
     let guide = guide(
-        "# One\n\n[in](#one) [next](other) [up](../x) [abs](/pricing)",
-        "/docs/a/b",
+        "# One\n\n[in](#one) [next](other) [up](../x) [abs](/pricing) [file](./other.md#Some-part) [docs](/docs) [out](../../products) \
+         [gone](missing.md) [none](/docs/none) [deep](other.md/x)",
+        shelf,
     );
     let html = guide.html.as_str();
-    for href in ["#doc-one", "/docs/a/other", "/docs/x", "/pricing"] {
+    for href in [
+        "#doc-one",
+        "/docs/a/other",
+        "/docs/x",
+        "/pricing",
+        "/docs/a/other#doc-Some-part",
+        "/docs",
+        "/products",
+    ] {
         assert!(html.contains(&format!("href=\"{href}\"")), "{href} in {html}");
     }
+    assert_eq!(html.matches("<a ").count(), 7, "what is not there is text: {html}");
+    assert!(html.contains("gone") && html.contains("none") && html.contains("deep"));
     assert_eq!(guide.headings[0].anchor, "doc-one");
 }
 
@@ -145,7 +161,14 @@ fn no_payload_leaves_an_element_or_attribute_outside_of_the_allow_list() {
         "<![CDATA[<script>alert(1)</script>]]>",
     ];
     for payload in payloads {
-        for place in [Place::Page(2), Place::Field, Place::Guide("/docs/a")] {
+        for place in [
+            Place::Page(2),
+            Place::Field,
+            Place::Guide(Shelf {
+                path: "/docs/a",
+                guides: &[],
+            }),
+        ] {
             for text in [
                 payload.to_owned(),
                 format!("words\n\n{payload}\n\nmore"),

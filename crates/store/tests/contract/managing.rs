@@ -107,6 +107,16 @@ async fn newcomers_and_the_names_of_subscribers_are_those_of_live_subscriptions(
         assert!(store.newcomers(at(1), at(2)).await.unwrap().is_empty());
         let names = store.subscriber_names(PLAN).await.unwrap();
         assert_eq!(names, [(consumer(1), "app1".to_owned(), "acc1".to_owned())]);
+        let of_product = store.product_subscribers(PRODUCT).await.unwrap();
+        assert_eq!(
+            (
+                of_product.len(),
+                of_product[0].plan,
+                of_product[0].app.as_str(),
+                of_product[0].account.as_str()
+            ),
+            (1, PLAN, "app1", "acc1")
+        );
         assert_eq!(store.first_uses(START).await.unwrap(), []);
         assert_eq!(store.past_use_of(id, START, at(9)).await.unwrap(), []);
     })

@@ -16,11 +16,11 @@ use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::web::chart::{Chart, Point, Series, Unit};
 use crate::pages::web::field::Choices;
+use crate::pages::web::range::{Interval as Span, Range as Days};
 use crate::pages::web::show;
 use crate::pages::web::{Asked, Form, Html, Page, Shell, Staff, download, page};
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+const DAY_MS: i64 = 86_400_000;
 const MAX_DAYS: i64 = 400;
 const MAX_ROWS: usize = 100;
 
@@ -28,7 +28,6 @@ const MAX_ROWS: usize = 100;
 struct Wish {
     range: Range,
     by: Dimension,
-    interval: Interval,
 }
 
 struct Row {
@@ -122,12 +121,7 @@ fn wish(asked: &Asked, now: Timestamp, zone: &TimeZone) -> (Wish, (Date, Date), 
         .and_then(Dimension::from_name)
         .filter(|by| BY.iter().any(|(known, _)| known == by))
         .unwrap_or(Dimension::Consumer);
-    let interval = if to.millis_since(from) <= 2 * DAY_MS {
-        Interval::Hour
-    } else {
-        Interval::Day
-    };
-    (Wish { range, by, interval }, (first, last), wrong)
+    (Wish { range, by }, (first, last), wrong)
 }
 
 /// `GET /admin/analytics`
@@ -144,7 +138,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
     let before = wish.range.before();
     let (now_sums, old_sums) = (wish.range.totals(&app).await?, before.totals(&app).await?);
     let (rows, more) = rows(&app, &wish, &mut names, &asked).await?;
-    let series = wish.range.rows(&app, wish.interval, &[]).await?;
+    let days = (first.to_string(), last.to_string());
+    let days = Days::new(Some(&days.0), Some(&days.1), app.clock.now(), zone)?;
+    let series = series(&app, &wish, days.intervals).await?;
     let mut form = Form::with([("from", first.to_string()), ("to", last.to_string())]);
     form.preset("by", wish.by.as_str());
     page(&Analytics {
@@ -162,22 +158,19 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
             .map(|(dimension, value)| (dimension.as_str(), value.clone()))
             .collect(),
         stats: figures::stats(&now_sums, &old_sums),
-        chart: requests(&series, &wish, zone).bars(),
-        latency: latency(&series, &wish, zone).lines(),
+        chart: requests(&series).bars(),
+        latency: latency(&series).lines(),
         by: label(wish.by),
         rows,
         more,
-        span: format!("{} to {}", first.strftime("%-d %b %Y"), last.strftime("%-d %b %Y")),
+        span: format!("{} to {}", show::date(first), show::date(last)),
         before: format!(
             "{} to {}",
             show::day_text(before.from, zone),
             show::day_text(before.to.plus_millis(-1), zone)
         ),
         zone: show::zone_name(zone),
-        csv: match asked.with("page", "").as_str() {
-            "." => "/admin/analytics.csv".to_owned(),
-            query => format!("/admin/analytics.csv{query}"),
-        },
+        csv: format!("/admin/analytics.csv{}", asked.with("page", "")),
         wrong,
     })
 }
@@ -220,6 +213,7 @@ async fn rows(app: &App, wish: &Wish, names: &mut Names, asked: &Asked) -> Resul
             name,
             link: value.map(|value| match wish.by {
                 Dimension::Consumer => format!("/admin/consumers/{value}"),
+                Dimension::Account => format!("/admin/organisations/{value}"),
                 _ => asked.with(wish.by.as_str(), &value),
             }),
             requests: show::number(row.requests),
@@ -235,52 +229,25 @@ async fn rows(app: &App, wish: &Wish, names: &mut Names, asked: &Asked) -> Resul
     Ok((rows, more))
 }
 
-/// Every interval of the range with its row; those without traffic have none.
-fn spread<'a>(series: &'a [UsageRow], wish: &Wish) -> Vec<(Timestamp, Option<&'a UsageRow>)> {
-    let width = if wish.interval == Interval::Hour {
-        HOUR_MS
-    } else {
-        DAY_MS
-    };
-    let first = wish.range.from.as_millis().div_euclid(width);
-    let last = wish.range.to.plus_millis(-1).as_millis().div_euclid(width);
-    (first..=last)
-        .map(|at| {
-            let at = Timestamp::from_millis(at * width);
-            (at, series.iter().find(|row| row.time == at))
-        })
-        .collect()
-}
-
-fn labels(at: Timestamp, wish: &Wish, zone: &TimeZone) -> (String, String) {
-    // Days of the roll-ups are days of UTC.
-    let zone = if wish.interval == Interval::Hour {
-        zone.clone()
-    } else {
-        TimeZone::UTC
-    };
-    let local = at.to_jiff().to_zoned(zone);
-    if wish.interval == Interval::Hour {
-        (
-            local.strftime("%H:%M").to_string(),
-            local.strftime("%-d %b, %H:%M").to_string(),
-        )
-    } else {
-        (
-            local.strftime("%-d %b").to_string(),
-            local.strftime("%-d %B").to_string(),
-        )
+/// What each hour, day or month of the reader had. Each is asked for on its own, because roll-ups know days of UTC alone.
+async fn series(app: &App, wish: &Wish, spans: Vec<Span>) -> Result<Vec<(Span, Totals)>, Problem> {
+    let mut series = Vec::with_capacity(spans.len());
+    for span in spans {
+        let range = Range {
+            from: span.from,
+            to: span.to,
+            filter: wish.range.filter.clone(),
+        };
+        series.push((span, range.totals(app).await?));
     }
+    Ok(series)
 }
 
-fn requests(series: &[UsageRow], wish: &Wish, zone: &TimeZone) -> Chart<'static> {
-    let point = |(at, row): (Timestamp, Option<&UsageRow>)| {
-        let (label, title) = labels(at, wish, zone);
-        let values = row.map_or_else(
-            || vec![0, 0, 0],
-            |row| vec![row.requests.saturating_sub(row.errors), row.errors, row.rejected],
-        );
-        Point { label, title, values }
+fn requests(series: &[(Span, Totals)]) -> Chart<'static> {
+    let point = |(span, sums): &(Span, Totals)| Point {
+        label: span.label.clone(),
+        title: span.title.clone(),
+        values: vec![sums.requests.saturating_sub(sums.errors), sums.errors, sums.rejected],
     };
     let named = |name, colour| Series { name, colour };
     Chart {
@@ -292,25 +259,24 @@ fn requests(series: &[UsageRow], wish: &Wish, zone: &TimeZone) -> Chart<'static>
             named("failed", "bad"),
             named("refused", "rest"),
         ],
-        points: spread(series, wish).into_iter().map(point).collect(),
+        points: series.iter().map(point).collect(),
         limit: None,
         height: 208,
     }
 }
 
-fn latency(series: &[UsageRow], wish: &Wish, zone: &TimeZone) -> Chart<'static> {
-    let point = |(at, row): (Timestamp, Option<&UsageRow>)| {
-        let (label, title) = labels(at, wish, zone);
-        let sums = row.map(Totals::of).unwrap_or_default();
-        let values = [sums.p50, sums.p95, sums.p99].map(Option::unwrap_or_default).to_vec();
-        Point { label, title, values }
+fn latency(series: &[(Span, Totals)]) -> Chart<'static> {
+    let point = |(span, sums): &(Span, Totals)| Point {
+        label: span.label.clone(),
+        title: span.title.clone(),
+        values: [sums.p50, sums.p95, sums.p99].map(Option::unwrap_or_default).to_vec(),
     };
     let named = |name, colour| Series { name, colour };
     Chart {
         summary: "Lines of the latency at the gateway over time: p50, p95 and p99 in milliseconds.".to_owned(),
         unit: Unit::Millis,
         series: vec![named("p50", "1"), named("p95", "2"), named("p99", "3")],
-        points: spread(series, wish).into_iter().map(point).collect(),
+        points: series.iter().map(point).collect(),
         limit: None,
         height: 168,
     }

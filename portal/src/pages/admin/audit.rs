@@ -161,10 +161,7 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
         kinds: kinds(),
         events,
         next,
-        csv: match asked.with("after", "").as_str() {
-            "." => "/admin/audit.csv".to_owned(),
-            query => format!("/admin/audit.csv{query}"),
-        },
+        csv: format!("/admin/audit.csv{}", asked.with("after", "")),
         is_first: asked.get("after").is_none(),
         zone: show::zone_name(zone),
         verified,

@@ -1,5 +1,7 @@
 //! `/admin/consumers/{id}`: the whole story of one consumer on one page; suspend and resume.
 
+use std::collections::HashMap;
+
 use analytics::{Dimension, Interval};
 use askama::Template;
 use axum::extract::State;
@@ -13,6 +15,7 @@ use super::figures::{self, Range, Stat, Totals};
 use super::names::Names;
 use crate::api::answer::Id;
 use crate::api::consumers;
+use crate::api::credentials;
 use crate::api::subscriptions;
 use crate::api::usage;
 use crate::app::App;
@@ -24,6 +27,7 @@ use crate::pages::web::{Asked, Form, Html, Page, Posted, Shell, Staff, page, see
 
 const DAY_MS: i64 = 86_400_000;
 const WEEK: i64 = 7;
+const LOOK_BACK_DAYS: i64 = 90;
 const OPERATIONS: usize = 12;
 const EVENTS: u32 = 10;
 
@@ -38,18 +42,21 @@ struct Operation {
     p99: String,
 }
 
-struct Quota {
-    name: String,
-    used: String,
-    meter: Html,
+/// A quota with what is used of it.
+pub(super) struct Quota {
+    pub(super) name: String,
+    pub(super) used: String,
+    pub(super) meter: Html,
 }
 
-struct Plan {
-    name: String,
-    state: String,
-    class: &'static str,
-    period: String,
-    quotas: Vec<Quota>,
+/// A subscription with its quotas.
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) app: String,
+    pub(super) state: String,
+    pub(super) class: &'static str,
+    pub(super) period: String,
+    pub(super) quotas: Vec<Quota>,
 }
 
 struct Key {
@@ -100,6 +107,10 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Id(id): Id<Consum
     let range = Range::last(now, WEEK * DAY_MS).only(Dimension::Consumer, &id);
     let (totals, before) = (range.totals(&app).await?, range.before().totals(&app).await?);
     let account = app.store.account(Scope::All, consumer.account_id).await?;
+    let subscriptions = SubscriptionFilter {
+        consumer: Some(id),
+        ..SubscriptionFilter::default()
+    };
     page(&Story {
         shell: super::shell(&app, &staff).await?,
         id: id.to_string(),
@@ -116,7 +127,7 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Id(id): Id<Consum
         },
         stats: figures::stats(&totals, &before),
         operations: operations(&app, &range, &totals).await?,
-        plans: plans(&app, &consumer, zone).await?,
+        plans: plans(&app, &subscriptions, zone).await?,
         keys: keys(&app, id, now, zone).await?,
         events: events(&app, id, zone).await?,
         zone: show::zone_name(zone),
@@ -158,15 +169,11 @@ async fn operations(app: &App, range: &Range, totals: &Totals) -> Result<Vec<Ope
     Ok(rows.iter().take(OPERATIONS).map(entry).collect())
 }
 
-async fn plans(app: &App, consumer: &Consumer, zone: &TimeZone) -> Result<Vec<Plan>, Problem> {
-    let filter = SubscriptionFilter {
-        consumer: Some(consumer.id),
-        ..SubscriptionFilter::default()
-    };
-    let list = app
-        .store
-        .subscriptions(Scope::All, &filter, &Rows::first(Rows::MAX))
-        .await?;
+/// Subscriptions with what is used of their quotas. Ask for fresh usage before.
+pub(super) async fn plans(app: &App, filter: &SubscriptionFilter, zone: &TimeZone) -> Result<Vec<Plan>, Problem> {
+    let page = Rows::first(Rows::MAX);
+    let list = app.store.subscriptions(Scope::All, filter, &page).await?;
+    let mut names = Names::default();
     let mut plans = Vec::new();
     for subscription in list {
         let product = app.store.object(&subscription.product_id.to_string()).await?;
@@ -183,8 +190,10 @@ async fn plans(app: &App, consumer: &Consumer, zone: &TimeZone) -> Result<Vec<Pl
             quotas.push(quota(&used));
         }
         let (state, class) = state(&subscription);
+        let consumer = subscription.consumer_id.to_string();
         plans.push(Plan {
             name: format!("{}, {}", name(product), name(plan)),
+            app: names.of(app, Dimension::Consumer, &consumer).await?,
             state,
             class,
             period,
@@ -204,7 +213,7 @@ fn quota(used: &subscriptions::Used) -> Quota {
     let count = used.used.ceil_units();
     let max = used.quota.max;
     Quota {
-        name: crate::pages::app::meter_name(&used.quota.meter),
+        name: show::meter_name(&used.quota.meter),
         used: max.map_or_else(
             || format!("{}, without a limit", show::number(count)),
             |max| format!("{} of {}", show::number(count), show::number(max)),
@@ -232,8 +241,27 @@ fn state(subscription: &store::Subscription) -> (String, &'static str) {
     }
 }
 
+/// The minute, or further back the day, of the last call with each key.
+async fn last_uses(app: &App, id: ConsumerId, now: Timestamp) -> Result<HashMap<String, Timestamp>, Problem> {
+    let mut found: HashMap<String, Timestamp> = HashMap::new();
+    for (days, interval) in [(LOOK_BACK_DAYS, Interval::Day), (1, Interval::Minute)] {
+        let range = Range::last(now, days * DAY_MS).only(Dimension::Consumer, &id);
+        let rows = range.rows(app, interval, &[Dimension::Credential]).await?;
+        for row in rows.iter().filter(|row| row.requests > 0) {
+            if let Some(key) = row.group.first().cloned().flatten() {
+                let last = found.entry(key).or_insert(row.time);
+                *last = (*last).max(row.time);
+            }
+        }
+    }
+    Ok(found)
+}
+
 async fn keys(app: &App, id: ConsumerId, now: Timestamp, zone: &TimeZone) -> Result<Vec<Key>, Problem> {
-    let list = app.store.credentials(Scope::All, id, &Rows::first(Rows::MAX)).await?;
+    let uses = last_uses(app, id, now).await?;
+    let page = Rows::first(Rows::MAX);
+    let over = (credentials::BRIEF_MS, now);
+    let list = app.store.lasting_credentials(Scope::All, id, over, &page).await?;
     let key = |one: store::Credential| {
         let (state, class) = if one.revoked_at.is_some_and(|at| at <= now) {
             ("Revoked", "")
@@ -253,8 +281,10 @@ async fn keys(app: &App, id: ConsumerId, now: Timestamp, zone: &TimeZone) -> Res
                 "test"
             },
             created: show::day(one.created_at, zone),
-            used: one
-                .last_used_at
+            used: uses
+                .get(&one.id.to_string())
+                .copied()
+                .or(one.last_used_at)
                 .map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::ago(at, now)),
             state,
             class,

@@ -9,11 +9,13 @@ use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{Asked, Page, Shell, Staff, page};
 
 const A_PAGE: u32 = 50;
+const ORGANISATIONS: u32 = 10;
 
 struct Row {
     id: String,
     name: String,
     organisation: String,
+    account: String,
     created: Moment,
     is_suspended: bool,
 }
@@ -23,6 +25,8 @@ struct Row {
 struct Consumers {
     shell: Shell,
     query: String,
+    /// Those whose name holds what is looked for; they may have no consumer yet.
+    organisations: Vec<(String, String)>,
     rows: Vec<Row>,
     next: Option<String>,
     is_first: bool,
@@ -40,10 +44,18 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
         .last()
         .filter(|_| found.len() == A_PAGE as usize)
         .map(|last| asked.with("after", &last.consumer.id.to_string()));
+    let organisations = match asked.get("q").filter(|_| asked.get("after").is_none()) {
+        Some(words) => app.store.find_accounts(Some(words), (0, ORGANISATIONS)).await?.0,
+        None => Vec::new(),
+    };
     let zone = staff.visitor.zone();
     page(&Consumers {
         shell: super::shell(&app, &staff).await?,
         query,
+        organisations: organisations
+            .into_iter()
+            .map(|account| (account.id.to_string(), account.fields.name))
+            .collect(),
         is_first: asked.get("after").is_none(),
         rows: found
             .into_iter()
@@ -51,6 +63,7 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
                 id: one.consumer.id.to_string(),
                 name: one.consumer.name,
                 organisation: one.account_name,
+                account: one.consumer.account_id.to_string(),
                 created: show::day(one.consumer.created_at, zone),
                 is_suspended: one.consumer.suspended_reason.is_some(),
             })

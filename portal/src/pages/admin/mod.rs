@@ -9,6 +9,7 @@ mod contrast;
 mod figures;
 mod gateways;
 mod names;
+mod organisation;
 mod overview;
 mod settings;
 mod users;
@@ -29,6 +30,7 @@ pub(crate) fn table() -> Vec<PageRoute> {
         get("/admin/consumers/{id}/suspend", admin, consumer::ask_suspend),
         post("/admin/consumers/{id}/suspend", admin, consumer::suspend),
         post("/admin/consumers/{id}/resume", admin, consumer::resume),
+        get("/admin/organisations/{id}", admin, organisation::show),
         get("/admin/analytics", admin, analytics::show),
         get("/admin/analytics.csv", admin, analytics::csv),
         get("/admin/gateways", admin, gateways::list),

@@ -75,10 +75,10 @@ async fn hours(app: &App, range: &Range, staff: &Staff) -> Result<Option<Html>, 
             let at = domain::clock::Timestamp::from_millis(hour * HOUR_MS);
             let row = rows.iter().find(|row| row.time == at);
             let (requests, errors, rejected) = row.map_or((0, 0, 0), |row| (row.requests, row.errors, row.rejected));
-            let local = at.to_jiff().to_zoned(zone.clone());
+            let (label, title) = show::hour_label(at, zone);
             Point {
-                label: local.strftime("%H:%M").to_string(),
-                title: local.strftime("%-d %b, %H:%M").to_string(),
+                label,
+                title,
                 values: vec![requests.saturating_sub(errors), errors, rejected],
             }
         })

@@ -2,21 +2,24 @@
 
 use askama::Template;
 use axum::extract::State;
+use domain::config::Plan;
 use domain::key::Mode;
 use domain::subscription::{ConsumerStatus, Origin, SubscriptionStatus};
-use store::{Consumer, Page as StorePage};
+use store::Consumer;
 
-use super::{choose, consumers, held, keys, plans, shell, uses};
+use super::{choose, consumers, held, keys, shell, uses};
 use crate::api::credentials::{self, NewKey};
 use crate::api::subscriptions::{self, CreateSubscription};
 use crate::api::usage::fresh;
 use crate::api::{self, products};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::catalogue::{compare, offers, price};
 use crate::pages::web::access::BUILDERS;
 use crate::pages::web::once::{self, Turn};
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Form, Html, Member, Posted, Shell, chart};
+use crate::people::require_verified;
 
 #[derive(Template)]
 #[template(path = "app/apps.html")]
@@ -60,6 +63,7 @@ pub(crate) async fn list(State(app): State<App>, member: Member) -> web::Page {
 
 /// `GET /app/apps/new`
 pub(crate) async fn new(State(app): State<App>, member: Member) -> web::Page {
+    require_verified(member.user()?)?;
     web::page(&NewPage {
         shell: shell(&app, &member).await?,
         form: Form::new(),
@@ -71,11 +75,15 @@ pub(crate) async fn new(State(app): State<App>, member: Member) -> web::Page {
 /// The plans that a new app may begin on: `product/plan`, and its words.
 pub(crate) async fn beginnings(app: &App, member: &Member) -> Result<Vec<(String, String)>, Problem> {
     let currency = choose::currency(app, member).await?;
+    let catalogue = offers::catalogue(app).await?;
     let mut choices = vec![(String::new(), "Choose later".to_owned())];
     for offer in products::offers(app, &member.caller, None).await? {
         let name = &offer.product.name;
         let title = offer.product.title.as_ref().unwrap_or(name);
-        let words = |plan| format!("{title}, {}: {}", plans::title(plan), plans::headline(plan, currency));
+        let words = |plan: &Plan| {
+            let headline = price::headline(plan, currency, &catalogue);
+            format!("{title}, {}: {headline}", compare::title(plan))
+        };
         choices.extend(
             offer
                 .plans
@@ -124,8 +132,7 @@ async fn row(app: &App, member: &Member, consumer: Consumer, week: [u64; 7]) -> 
             plans.push(format!("{}: {}{waits}", held.product, held.plan));
         }
     }
-    let page = StorePage::first(StorePage::MAX);
-    let keys = app.store.credentials(member.caller.scope(), consumer.id, &page).await?;
+    let keys = super::keys::lasting(app, member, consumer.id).await?;
     let calls: u64 = week.iter().sum();
     let is_active = consumer.status == ConsumerStatus::Active;
     Ok(Row {
@@ -143,6 +150,7 @@ async fn row(app: &App, member: &Member, consumer: Consumer, week: [u64; 7]) -> 
 
 /// `POST /app/apps`
 pub(crate) async fn create(State(app): State<App>, member: Member, posted: Posted) -> web::Page {
+    require_verified(member.user()?)?;
     let mut form = Form::typed(&posted);
     form.preset("name", "");
     if posted.get("name").is_empty() {

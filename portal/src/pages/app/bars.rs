@@ -19,15 +19,6 @@ pub(crate) struct Bar {
     pub(crate) note: Html,
 }
 
-/// The word for a meter on bars and in tables.
-pub(crate) fn meter_name(meter: &str) -> String {
-    let mut letters = meter.replace('_', " ");
-    if let Some(first) = letters.get_mut(0..1) {
-        first.make_ascii_uppercase();
-    }
-    letters
-}
-
 /// A quantity as people read it.
 pub(crate) fn quantity(quantity: Quantity) -> String {
     show::decimal(&quantity.to_string())
@@ -46,7 +37,7 @@ fn expected(used: Quantity, period: &Period, now: Timestamp) -> Option<u64> {
 impl Bar {
     /// The bar of a quota now.
     pub(crate) fn new(one: &Used, now: Timestamp, zone: &TimeZone) -> Self {
-        let name = meter_name(&one.quota.meter);
+        let name = show::meter_name(&one.quota.meter);
         let used = quantity(one.used);
         let resets = show::day(one.period.end, zone);
         let Some(max) = one.quota.max else {

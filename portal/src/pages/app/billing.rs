@@ -3,8 +3,6 @@
 use askama::Template;
 use axum::extract::State;
 use domain::ids::InvoiceId;
-use domain::invoice::InvoiceStatus;
-use domain::money::Currency;
 use jiff::tz::TimeZone;
 use store::billing::{InvoiceFilter, InvoiceSummary};
 
@@ -15,6 +13,7 @@ use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::cursor::{Listed, Paging};
 use crate::http::problem::Problem;
+use crate::pages::money::state::State as Standing;
 use crate::pages::web::{self, Asked, Html, Member, Shell, show};
 
 const PER_PAGE: u32 = 50;
@@ -52,24 +51,11 @@ struct Balance {
 struct InvoiceRow {
     id: String,
     number: String,
-    state: Status,
+    state: Standing,
     made: Html,
     due: Html,
     total: String,
     open: String,
-}
-
-/// The state of an invoice in words.
-pub(crate) fn state(status: InvoiceStatus, is_overdue: bool, due: Option<String>) -> Status {
-    let (class, words) = match status {
-        InvoiceStatus::Draft => ("", "Draft".to_owned()),
-        InvoiceStatus::Open if is_overdue => ("bad", "Overdue".to_owned()),
-        InvoiceStatus::Open => ("", due.map_or_else(|| "Open".to_owned(), |due| format!("Due {due}"))),
-        InvoiceStatus::Paid => ("good", "Paid".to_owned()),
-        InvoiceStatus::Uncollectible => ("bad", "Uncollectible".to_owned()),
-        InvoiceStatus::Void => ("", "Void".to_owned()),
-    };
-    Status { class, words }
 }
 
 /// `GET /app/billing`
@@ -100,23 +86,24 @@ pub(crate) async fn show(State(app): State<App>, member: Member, asked: Asked) -
                 credit: show::minor(one.credit, one.currency),
             })
             .collect(),
-        unbilled: unbilled(&running),
+        unbilled: unbilled(&app, &member).await?,
         invoices: invoices.collect(),
         older: listed.next_cursor.map(|cursor| asked.with("cursor", &cursor)),
         zone: show::zone_name(zone),
     })
 }
 
-/// What the usage of running periods costs so far, by currency.
-fn unbilled(running: &[Running]) -> Vec<String> {
-    let mut sums: std::collections::BTreeMap<&str, (Currency, i64)> = std::collections::BTreeMap::new();
-    for one in running {
-        let sum = sums.entry(one.currency.code()).or_insert((one.currency, 0));
-        sum.1 = sum.1.saturating_add(one.usage);
-    }
-    sums.into_values()
-        .map(|(currency, minor)| show::minor(minor, currency))
-        .collect()
+/// What an invoice made now would ask for, by currency: what interim invoices hold already is not in it.
+async fn unbilled(app: &App, member: &Member) -> Result<Vec<String>, Problem> {
+    let Some(bill) = app.store.account_bill(member.account).await? else {
+        return Ok(Vec::new());
+    };
+    let found = match app.store.unbilled(&bill, member.visitor.now()).await {
+        // What cannot be billed has no price; finance is told why.
+        Err(store::Error::State(_)) => Vec::new(),
+        other => other?,
+    };
+    Ok(found.iter().map(|one| show::minor(one.amount, one.currency)).collect())
 }
 
 fn invoice_row(member: &Member, one: InvoiceSummary) -> InvoiceRow {
@@ -124,10 +111,9 @@ fn invoice_row(member: &Member, one: InvoiceSummary) -> InvoiceRow {
     let day = |at: Option<domain::clock::Timestamp>| {
         at.map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::day(at, zone))
     };
-    let due = one.due_at.map(|at| show::day_text(at, zone));
     InvoiceRow {
         id: one.id.to_string(),
-        state: state(one.status, one.overdue(now), due),
+        state: Standing::of_summary(&one, now),
         made: show::day(one.created_at, zone),
         due: day(one.due_at),
         total: show::minor(one.total, one.currency),

@@ -8,13 +8,16 @@ use domain::money::Currency;
 use domain::subscription::Origin;
 use store::Consumer;
 
-use super::{Tabs, consumer, held, plans, shell};
+use super::{Tabs, consumer, held, shell};
 use crate::api::answer::Id;
 use crate::api::products::{self, Offer};
 use crate::api::subscriptions::{self, CreateSubscription};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::catalogue::offers::{self, Catalogue};
+use crate::pages::catalogue::{compare, price};
 use crate::pages::web::{self, Asked, Form, Member, Posted, Shell};
+use crate::people::require_verified;
 use crate::subscribing::{self, Overlap};
 
 #[derive(Template)]
@@ -83,6 +86,7 @@ pub(crate) fn overlap_words(overlaps: &[Overlap]) -> String {
 /// `GET /app/apps/{id}/subscriptions/new?product=&plan=`
 pub(crate) async fn show(State(app): State<App>, member: Member, Id(id): Id<ConsumerId>, asked: Asked) -> web::Page {
     let consumer = consumer(&app, &member, id).await?;
+    require_verified(member.user()?)?;
     let values = [
         ("product", asked.get("product").unwrap_or_default()),
         ("plan", asked.get("plan").unwrap_or_default()),
@@ -94,6 +98,7 @@ async fn gather(app: &App, member: &Member, consumer: &Consumer, form: Form) -> 
     let currency = currency(app, member).await?;
     let wanted = Some(form.value("product")).filter(|name| !name.is_empty());
     let offers = products::offers(app, &member.caller, wanted).await?;
+    let catalogue = offers::catalogue(app).await?;
     let held = held::subscriptions(app, member, Some(consumer.id)).await?;
     let mut products = Vec::new();
     let mut chosen = None;
@@ -106,7 +111,7 @@ async fn gather(app: &App, member: &Member, consumer: &Consumer, form: Form) -> 
             None => None,
         };
         if has.is_none() && wanted == Some(offer.product.name.as_str()) {
-            chosen = Some(choice(app, member, (consumer.id, offer), (&form, currency)).await?);
+            chosen = Some(choice(app, member, (consumer.id, offer), (&form, currency, &catalogue)).await?);
         }
         products.push(ProductRow {
             name: offer.product.name.clone(),
@@ -114,7 +119,10 @@ async fn gather(app: &App, member: &Member, consumer: &Consumer, form: Form) -> 
             plans: offer
                 .plans
                 .iter()
-                .map(|plan| format!("{}: {}", plans::title(plan), plans::headline(plan, currency)))
+                .map(|plan| {
+                    let headline = price::headline(plan, currency, &catalogue);
+                    format!("{}: {headline}", compare::title(plan))
+                })
                 .collect::<Vec<_>>()
                 .join(", "),
             has,
@@ -133,7 +141,7 @@ async fn choice(
     app: &App,
     member: &Member,
     (consumer, offer): (ConsumerId, &Offer),
-    (form, currency): (&Form, Currency),
+    (form, currency, catalogue): (&Form, Currency, &Catalogue),
 ) -> Result<Chosen, Problem> {
     let mut tx = member.caller.change(app).await?;
     // A new subscription is younger than every other.
@@ -145,9 +153,9 @@ async fn choice(
     let known = offer.plans.iter().any(|plan| plan.name == wanted);
     let wanted = if known { wanted } else { first };
     let card = |plan: &Plan| PlanCard {
-        title: plans::title(plan),
-        headline: plans::headline(plan, currency),
-        rows: plans::rows(plan, currency),
+        title: compare::title(plan),
+        headline: price::headline(plan, currency, catalogue),
+        rows: price::rows(plan, currency, catalogue),
         is_chosen: plan.name == wanted,
         name: plan.name.clone(),
     };
@@ -167,6 +175,7 @@ pub(crate) async fn subscribe(
     posted: Posted,
 ) -> web::Page {
     let consumer = consumer(&app, &member, id).await?;
+    require_verified(member.user()?)?;
     let wanted = CreateSubscription {
         consumer_id: id,
         product: posted.get("product").to_owned(),

@@ -22,6 +22,7 @@ use crate::pages::web::access::BUILDERS;
 use crate::pages::web::once::{self, Turn};
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Form, Html, Member, Posted, Shell};
+use crate::people::{is_verified, require_verified};
 
 #[derive(Template)]
 #[template(path = "app/keys.html")]
@@ -86,10 +87,17 @@ pub(crate) async fn list(State(app): State<App>, member: Member, Id(id): Id<Cons
     web::page(&gather(&app, &member, &consumer, Form::new()).await?)
 }
 
+/// The keys of an app, without those that the try-it form made for one call.
+pub(crate) async fn lasting(app: &App, member: &Member, consumer: ConsumerId) -> Result<Vec<Credential>, Problem> {
+    let over = (credentials::BRIEF_MS, member.visitor.now());
+    let page = StorePage::first(StorePage::MAX);
+    let scope = member.caller.scope();
+    Ok(app.store.lasting_credentials(scope, consumer, over, &page).await?)
+}
+
 async fn gather(app: &App, member: &Member, consumer: &Consumer, form: Form) -> Result<Page, Problem> {
     fresh(app).await?;
-    let page = StorePage::first(StorePage::MAX);
-    let keys = app.store.credentials(member.caller.scope(), consumer.id, &page).await?;
+    let keys = lasting(app, member, consumer.id).await?;
     let uses = uses::of_keys(app, member, consumer.id).await?;
     let mut rows = Vec::with_capacity(keys.len());
     for key in &keys {
@@ -118,7 +126,7 @@ async fn gather(app: &App, member: &Member, consumer: &Consumer, form: Form) -> 
         notice: None,
         rows,
         is_suspended: consumer.status == ConsumerStatus::Suspended,
-        may_build: member.is_one_of(BUILDERS),
+        may_build: member.is_one_of(BUILDERS) && is_verified(member.user()?),
         modes: vec![
             ("live".to_owned(), "Live".to_owned()),
             ("test".to_owned(), "Test".to_owned()),
@@ -230,6 +238,7 @@ pub(crate) async fn create(
     posted: Posted,
 ) -> web::Page {
     let consumer = consumer(&app, &member, id).await?;
+    require_verified(member.user()?)?;
     let wanted = match wanted(&posted, member.visitor.zone()) {
         Ok(wanted) => wanted,
         Err(problem) => return refused(&app, &member, &consumer, (&posted, &problem)).await,

@@ -11,11 +11,12 @@ use jiff::tz::TimeZone;
 use store::Consumer;
 
 use super::{consumers, shell, uses};
-use crate::api::usage::{billed, fresh};
+use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::money::requests::Row;
 use crate::pages::web::field::Choices;
-use crate::pages::web::show::{self, Moment};
+use crate::pages::web::show;
 use crate::pages::web::{self, Asked, Form, Member, Shell};
 
 const PER_PAGE: usize = 50;
@@ -39,39 +40,8 @@ struct Page {
     days: i64,
 }
 
-/// A request in a list.
-pub(crate) struct Row {
-    pub(crate) id: String,
-    pub(crate) at: Moment,
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) operation: String,
-    pub(crate) status: u16,
-    pub(crate) class: &'static str,
-    pub(crate) took: String,
-    pub(crate) app: String,
-    pub(crate) billed: &'static str,
-    /// Why it was refused.
-    pub(crate) reason: String,
-}
-
-/// The colour of a status.
-pub(crate) const fn class(status: u16) -> &'static str {
-    match status {
-        0..=399 => "good",
-        400..=499 => "warn",
-        _ => "bad",
-    }
-}
-
-/// Microseconds as people read them: `0.6 ms`, `412 ms`.
-pub(crate) fn took(micros: u64) -> String {
-    if micros < 10_000 {
-        format!("{}.{}\u{a0}ms", micros / 1_000, micros % 1_000 / 100)
-    } else {
-        show::millis(Some(micros / 1_000))
-    }
-}
+/// Where the stories of requests are.
+const STORIES: &str = "/app/logs";
 
 fn app_name(apps: &[Consumer], id: Option<ConsumerId>) -> String {
     apps.iter()
@@ -79,40 +49,9 @@ fn app_name(apps: &[Consumer], id: Option<ConsumerId>) -> String {
         .map_or_else(|| show::NOTHING.to_owned(), |one| one.name.clone())
 }
 
-impl Row {
-    /// A request that was served.
-    pub(crate) fn new(fact: &Fact, apps: &[Consumer], zone: &TimeZone) -> Self {
-        Self {
-            id: fact.request_id.clone(),
-            at: show::exact(fact.admitted_at, zone),
-            method: fact.method.clone(),
-            path: fact.path.clone(),
-            operation: fact.operation.clone(),
-            status: fact.outcome.status,
-            class: class(fact.outcome.status),
-            took: took(fact.latency_us),
-            app: app_name(apps, fact.consumer),
-            billed: if billed(&fact.outcome.class()) { "yes" } else { "no" },
-            reason: String::new(),
-        }
-    }
-
-    fn refused(stored: StoredSample, apps: &[Consumer], zone: &TimeZone) -> Self {
-        let sample = stored.sample;
-        Self {
-            id: sample.request_id,
-            at: show::exact(sample.at, zone),
-            method: sample.method,
-            path: sample.path,
-            operation: sample.of.operation,
-            status: sample.status,
-            class: class(sample.status),
-            took: show::NOTHING.to_owned(),
-            app: app_name(apps, sample.of.consumer),
-            billed: "no",
-            reason: sample.of.reason.replace('-', " "),
-        }
-    }
+/// A request of one of these apps.
+pub(crate) fn row(fact: &Fact, apps: &[Consumer], zone: &TimeZone) -> Row {
+    Row::new(fact, STORIES, app_name(apps, fact.consumer), zone)
 }
 
 /// `2xx`, `404`: the least and the most.
@@ -182,11 +121,7 @@ pub(crate) async fn list(State(app): State<App>, member: Member, asked: Asked) -
         ]),
         modes: words(&[("", "Live"), ("test", "Test")]),
         zone: show::zone_name(zone),
-        rows: page
-            .items
-            .iter()
-            .map(|stored| Row::new(&stored.fact, &apps, zone))
-            .collect(),
+        rows: page.items.iter().map(|stored| row(&stored.fact, &apps, zone)).collect(),
         refused,
         older: page.next.map(|cursor| asked.with("before", &cursor.to_string())),
         is_filtered: ["app", "status", "path", "from"]
@@ -220,7 +155,11 @@ async fn refused(
     found.sort_by_key(|one| std::cmp::Reverse(one.sample.at));
     found.truncate(REFUSED);
     let zone = member.visitor.zone();
-    Ok(found.into_iter().map(|one| Row::refused(one, apps, zone)).collect())
+    let row = |one: StoredSample| {
+        let app = app_name(apps, one.sample.of.consumer);
+        Row::refused(one, STORIES, app, zone)
+    };
+    Ok(found.into_iter().map(row).collect())
 }
 
 fn form(asked: &Asked) -> Form {

@@ -17,7 +17,6 @@ mod logs;
 mod one_app;
 mod overview;
 mod plan_change;
-mod plans;
 mod rotate;
 mod story;
 mod subscriptions;
@@ -26,7 +25,6 @@ mod usage_figures;
 mod usage_splits;
 mod uses;
 
-pub(crate) use bars::meter_name;
 use domain::ids::ConsumerId;
 use store::{Consumer, Page as StorePage};
 

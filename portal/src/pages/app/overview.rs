@@ -15,8 +15,10 @@ use super::{apps, consumers, logs, shell};
 use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::money::requests::Row;
 use crate::pages::web::access::BUILDERS;
 use crate::pages::web::{self, Form, Html, Member, Shell, once, show};
+use crate::people::is_verified;
 
 const LAST_ERRORS: usize = 5;
 
@@ -32,7 +34,7 @@ struct Page {
     day: Counted,
     week: Counted,
     held: Vec<Named>,
-    errors: Vec<logs::Row>,
+    errors: Vec<Row>,
     invoices: Vec<OpenInvoice>,
     /// For the first app, which is made here.
     form: Form,
@@ -136,9 +138,8 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
 /// Keys that work.
 async fn keys(app: &App, member: &Member, apps: &[Consumer]) -> Result<usize, Problem> {
     let mut count = 0;
-    let page = StorePage::first(StorePage::MAX);
     for consumer in apps {
-        let keys = app.store.credentials(member.caller.scope(), consumer.id, &page).await?;
+        let keys = super::keys::lasting(app, member, consumer.id).await?;
         count += keys
             .iter()
             .filter(|key| super::keys::works(key, member.visitor.now()))
@@ -153,7 +154,7 @@ fn steps(
     (apps, held, keys): (&[Consumer], &[Held], usize),
     has_called: bool,
 ) -> Result<Vec<Step>, Problem> {
-    let is_verified = member.user()?.verified_at.is_some();
+    let is_verified = is_verified(member.user()?);
     let first = apps.first().map(|one| format!("/app/apps/{}", one.id));
     let below = |rest: &str| {
         first
@@ -218,7 +219,7 @@ fn steps(
     Ok(steps)
 }
 
-async fn errors(app: &App, member: &Member, apps: &[Consumer]) -> Result<Vec<logs::Row>, Problem> {
+async fn errors(app: &App, member: &Member, apps: &[Consumer]) -> Result<Vec<Row>, Problem> {
     let now = member.visitor.now();
     let filter = RecentFilter {
         consumers: apps.iter().map(|one| one.id).collect::<Vec<ConsumerId>>(),
@@ -232,7 +233,7 @@ async fn errors(app: &App, member: &Member, apps: &[Consumer]) -> Result<Vec<log
     Ok(page
         .items
         .into_iter()
-        .map(|stored| logs::Row::new(&stored.fact, apps, member.visitor.zone()))
+        .map(|stored| logs::row(&stored.fact, apps, member.visitor.zone()))
         .collect())
 }
 

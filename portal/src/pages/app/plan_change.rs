@@ -10,15 +10,19 @@ use serde_json::Value as Json;
 use store::{Consumer, Subscription};
 
 use super::held::{self, Held};
-use super::{Tabs, choose, plans, shell};
+use super::{Tabs, choose, shell};
 use crate::api::answer::Ids;
 use crate::api::products;
 use crate::api::transitions::{self, ChangePlan, ChangePreview, When};
 use crate::api::usage::fresh;
 use crate::app::App;
+use crate::estimate;
 use crate::http::problem::Problem;
+use crate::pages::catalogue::offers::{self, Catalogue};
+use crate::pages::catalogue::{compare, price};
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Asked, Form, Member, Posted, Shell};
+use crate::people::require_verified;
 
 #[derive(Template)]
 #[template(path = "app/plan_change.html")]
@@ -116,20 +120,26 @@ async fn gather(
     fresh(app).await?;
     let currency = choose::currency(app, member).await?;
     let held = held::held(app, member, one).await?;
+    let catalogue = offers::catalogue(app).await?;
     let offers = products::offers(app, &member.caller, Some(&held.product_name)).await?;
     let offer = offers.into_iter().find(|offer| offer.product.name == held.product_name);
     let others = offer.map(|offer| offer.plans).unwrap_or_default();
     let end = crate::subscribing::period_at(&held.subscription, member.visitor.now());
     let chosen = form.value("plan").to_owned();
     let card = |plan: &Plan| Card {
-        title: plans::title(plan),
-        headline: plans::headline(plan, currency),
-        rows: plans::rows(plan, currency),
+        title: compare::title(plan),
+        headline: price::headline(plan, currency, &catalogue),
+        rows: price::rows(plan, currency, &catalogue),
         is_chosen: plan.name == chosen,
         is_current: plan.name == held.plan_name,
         name: plan.name.clone(),
     };
-    let preview = preview.map(|(found, wanted)| told(member, &others, found, wanted));
+    let before = held::plan_in_force(app, &held.subscription).await?;
+    let words = Words {
+        currency,
+        catalogue: &catalogue,
+    };
+    let preview = preview.map(|(found, wanted)| told(member, (before.as_ref(), &others), (found, wanted), &words));
     Ok(Page {
         shell: shell(app, member).await?,
         tabs: Tabs::new(consumer, "subscriptions"),
@@ -142,11 +152,20 @@ async fn gather(
     })
 }
 
-fn told(member: &Member, others: &[Plan], found: ChangePreview, wanted: ChangePlan) -> Preview {
-    let title = others
-        .iter()
-        .find(|plan| plan.name == wanted.plan)
-        .map_or_else(|| wanted.plan.clone(), plans::title);
+/// How limits are put into words.
+struct Words<'a> {
+    currency: Currency,
+    catalogue: &'a Catalogue,
+}
+
+fn told(
+    member: &Member,
+    (before, others): (Option<&Plan>, &[Plan]),
+    (found, wanted): (ChangePreview, ChangePlan),
+    words: &Words<'_>,
+) -> Preview {
+    let after = others.iter().find(|plan| plan.name == wanted.plan);
+    let title = after.map_or_else(|| wanted.plan.clone(), compare::title);
     let is_now = wanted.at == When::Now;
     Preview {
         plan: title,
@@ -154,7 +173,7 @@ fn told(member: &Member, others: &[Plan], found: ChangePreview, wanted: ChangePl
         at_name: if is_now { "now" } else { "period_end" },
         at: show::moment(found.at, member.visitor.zone()),
         is_now,
-        limits: limits(&found.limits_before, &found.limits_after),
+        limits: limits((before, &found.limits_before), (after, &found.limits_after), words),
         money: found.money.map(|money| {
             let currency: Currency = money.currency.parse().unwrap_or_default();
             let amount = |minor: i64| show::minor(minor, currency);
@@ -171,10 +190,15 @@ fn told(member: &Member, others: &[Plan], found: ChangePreview, wanted: ChangePl
 }
 
 /// Each limit before and after, by its head.
-fn limits(before: &Json, after: &Json) -> Vec<(String, String, String)> {
-    let read = |list: &Json| -> Vec<(String, String)> {
+fn limits(
+    before: (Option<&Plan>, &Json),
+    after: (Option<&Plan>, &Json),
+    words: &Words<'_>,
+) -> Vec<(String, String, String)> {
+    let read = |(plan, list): (Option<&Plan>, &Json)| -> Vec<(String, String)> {
         let entries: Vec<LimitEntry> = serde_json::from_value(list.clone()).unwrap_or_default();
-        plans::limits(&entries, "a period").collect()
+        let price = plan.and_then(|plan| estimate::price_in(plan, words.currency).or(plan.price.as_ref()));
+        price::limits(&entries, price, words.currency, words.catalogue)
     };
     let (before, after) = (read(before), read(after));
     let text = |rows: &[(String, String)], head: &str| {
@@ -198,6 +222,7 @@ pub(crate) async fn carry_out(
     posted: Posted,
 ) -> web::Page {
     let (consumer, one) = super::subscriptions::found(&app, &member, (id, cid)).await?;
+    require_verified(member.user()?)?;
     let mut form = Form::typed(&posted);
     form.preset("plan", "");
     form.preset("at", "");

@@ -17,6 +17,7 @@ use crate::http::problem::Problem;
 use crate::pages::web::once::{self, Turn};
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Form, Html, Member, Posted, Shell, escape};
+use crate::people::require_verified;
 
 /// Value, words, and how long it is.
 const CHOICES: [(&str, &str, u64); 5] = [
@@ -130,6 +131,7 @@ pub(crate) async fn carry_out(
     posted: Posted,
 ) -> web::Page {
     let (consumer, before) = found(&app, &member, (id, old)).await?;
+    require_verified(member.user()?)?;
     let wanted = posted.given("grace").unwrap_or(USUAL);
     let known = CHOICES.iter().find(|(value, _, _)| *value == wanted);
     let Some((_, _, millis)) = known else {

@@ -10,15 +10,17 @@ use store::{Consumer, Object, ObjectKind, Page as StorePage};
 
 use super::bars::Bar;
 use super::held::{self, Held};
-use super::logs::{choices, took, words};
-use super::usage_figures::{self as figures, Figures, Interval, Range, Scope, Width};
+use super::logs::{choices, words};
+use super::usage_figures::{self as figures, Figures, Scope};
 use super::usage_splits::{self as splits, By};
 use super::{consumers, keys, shell};
 use crate::api::billing_change;
 use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::money::requests::took;
 use crate::pages::web::field::Choices;
+use crate::pages::web::range::{Interval, Range, Width};
 use crate::pages::web::{self, Asked, Form, Html, Member, Shell, escape, show};
 use crate::subscribing;
 
@@ -170,7 +172,7 @@ pub(crate) async fn show(State(app): State<App>, member: Member, asked: Asked) -
             .collect(),
         zone: show::zone_name(zone),
         counted_until: show::moment(member.visitor.now(), zone),
-        csv: format!("/app/usage.csv{}", asked.with("", "").trim_start_matches('.')),
+        csv: format!("/app/usage.csv{}", asked.with("", "")),
         by_word: match looked.range.width {
             Width::Hour => "hour",
             Width::Day => "day",
@@ -278,11 +280,10 @@ async fn cost(app: &App, member: &Member, looked: &Looked) -> Result<(String, Ht
 }
 
 fn range_title(range: &Range) -> String {
-    let written = |date: jiff::civil::Date| date.strftime("%-d %b %Y").to_string();
     if range.first == range.last {
-        written(range.first)
+        show::date(range.first)
     } else {
-        format!("{} to {}", written(range.first), written(range.last))
+        format!("{} to {}", show::date(range.first), show::date(range.last))
     }
 }
 

@@ -3,8 +3,9 @@
 use domain::limit::{Per, Rule};
 use std::collections::{BTreeMap, HashMap};
 
-use super::usage_figures::{Figures, Range, Width};
+use super::usage_figures::Figures;
 use crate::pages::web::chart::{Chart, Limit, Point, Series, Unit};
+use crate::pages::web::range::{Range, Width};
 use crate::pages::web::{Html, show};
 
 /// What bars are split by.

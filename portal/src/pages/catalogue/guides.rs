@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use reference::prose::Heading;
+use reference::prose::{Heading, Shelf};
 use store::Guide;
 
 use super::{address, text};
@@ -119,7 +119,12 @@ pub(crate) async fn show(
     }
     let href = address::guide(path);
     let (body, place) = (guide.fields.body.clone(), href.clone());
-    let rendered = tokio::task::spawn_blocking(move || reference::prose::guide(&body, &place))
+    let shelf = addresses(&guides);
+    let write = move || {
+        let (path, guides) = (place.as_str(), shelf.as_slice());
+        reference::prose::guide(&body, Shelf { path, guides })
+    };
+    let rendered = tokio::task::spawn_blocking(write)
         .await
         .map_err(|_| Problem::internal())?;
     let others = guides.iter().filter(|other| other.fields.path != guide.fields.path);
@@ -137,6 +142,11 @@ pub(crate) async fn show(
         guide,
         may_manage: visitor.reads(Section::Manage),
     })
+}
+
+/// The addresses of guides.
+pub(crate) fn addresses(guides: &[Guide]) -> Vec<String> {
+    guides.iter().map(|guide| address::guide(&guide.fields.path)).collect()
 }
 
 /// The guides whose address or title is nearest to what was asked for.

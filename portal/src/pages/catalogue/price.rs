@@ -2,7 +2,7 @@
 
 use domain::charge::Terms;
 use domain::config::Plan;
-use domain::limit::{Allow, Limit, OveragePrice, Quota, Rule};
+use domain::limit::{Allow, Limit, LimitEntry, OveragePrice, Quota, Rule};
 use domain::money::{Currency, Exact};
 use domain::period::Every;
 use domain::price::{Price, Pricing, UsagePrice};
@@ -180,15 +180,26 @@ pub(crate) fn rows(plan: &Plan, wanted: Currency, catalogue: &Catalogue) -> Vec<
             usage(&term.price, currency, &unit),
         ));
     }
-    for limit in plan.limits.iter().filter_map(|entry| entry.understand().ok()) {
-        rows.push(limit_row(&limit, price, currency, catalogue));
-    }
+    rows.extend(limits(&plan.limits, price, currency, catalogue));
     let start = match plan.approval {
         Approval::Automatic => "at once",
         Approval::Manual => "after approval",
     };
     rows.push(("Starts".to_owned(), start.to_owned()));
     rows
+}
+
+/// Limits, each with its head.
+pub(crate) fn limits(
+    entries: &[LimitEntry],
+    price: Option<&Price>,
+    currency: Currency,
+    catalogue: &Catalogue,
+) -> Vec<Row> {
+    let limits = entries.iter().filter_map(|entry| entry.understand().ok());
+    limits
+        .map(|limit| limit_row(&limit, price, currency, catalogue))
+        .collect()
 }
 
 fn limit_row(limit: &Limit, price: Option<&Price>, currency: Currency, catalogue: &Catalogue) -> Row {

@@ -20,7 +20,8 @@ use crate::api::invoices::seen;
 use crate::api::invoices_evidence::{Which, behind};
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::pages::web::{Asked, Html, Page, Shell, Staff, download, page, show};
+use crate::pages::money::requests::Row;
+use crate::pages::web::{Asked, Page, Shell, Staff, download, page, show};
 
 const SIZE: u32 = 100;
 /// So many requests are counted one by one on the page; the file has them all, however many there are.
@@ -55,15 +56,6 @@ enum Checked {
     Differs(String),
     /// They were not counted here.
     Skipped,
-}
-
-struct Row {
-    id: String,
-    at: Html,
-    app: String,
-    call: String,
-    status: u16,
-    quantity: String,
 }
 
 fn line_of(view: &InvoiceView, n: u32) -> Result<&LineView, Problem> {
@@ -173,16 +165,13 @@ async fn rows(app: &App, staff: &Staff, meter: &str, items: &[StoredFact]) -> Re
     let mut rows = Vec::with_capacity(items.len());
     for stored in items {
         let fact = &stored.fact;
+        let name = match fact.consumer {
+            Some(id) => names.consumer(app, id).await?,
+            None => show::NOTHING.to_owned(),
+        };
         rows.push(Row {
-            id: fact.request_id.clone(),
-            at: show::exact(fact.admitted_at, staff.visitor.zone()),
-            app: match fact.consumer {
-                Some(id) => names.consumer(app, id).await?,
-                None => show::NOTHING.to_owned(),
-            },
-            call: format!("{} {}", fact.method, fact.path),
-            status: fact.outcome.status,
-            quantity: show::decimal(&taken(meter, stored).to_string()),
+            last: show::decimal(&taken(meter, stored).to_string()),
+            ..Row::new(fact, "/finance/requests", name, staff.visitor.zone())
         });
     }
     Ok(rows)

@@ -16,7 +16,8 @@ use crate::pages::web::{Html, Page, Shell, Staff, page, show};
 
 const MONTHS: usize = 12;
 const SHOWN: u32 = 10;
-const COUNTED: u32 = 100;
+/// Customers whose unbilled use is added up here: each is rated anew.
+const COUNTED: u64 = 1_000;
 
 #[derive(Template)]
 #[template(path = "finance/overview.html")]
@@ -26,7 +27,8 @@ struct Overview {
     revenue: Html,
     owed: Owed,
     unbilled_sum: Html,
-    unbilled_is_part: bool,
+    /// How many customers are in the sum, where not all are.
+    unbilled_part: Option<String>,
     next_run: Html,
     charts: Vec<Chart>,
     overdue: Vec<invoices::Row>,
@@ -57,24 +59,21 @@ pub(super) async fn show(State(app): State<App>, staff: Staff) -> Page {
     let late = app.store.find_invoices(scope, &late, (0, SHOWN), now).await?;
     let drafts = of_state(InvoiceState::Status(InvoiceStatus::Draft));
     let drafts = app.store.find_invoices(scope, &drafts, (0, SHOWN), now).await?;
-    let (mut unbilled, more) = unbilled::rows(&app, &staff, None, COUNTED).await?;
-    let unbilled_sum = amounts(&unbilled::sum(&unbilled));
-    let next_run = unbilled.iter().filter_map(|row| row.next).min();
-    unbilled.retain(|row| row.fault.is_some() || row.sums.iter().any(|(_, minor)| *minor != 0));
-    unbilled.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let mut unbilled = unbilled::whole(&app, &staff, COUNTED).await?;
+    unbilled.rows.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let month = Month::of(now);
     let (this_month, charts) = months(&app, now).await?;
     page(&Overview {
         month: month.name(),
         revenue: amounts(&this_month),
         owed: Owed::of(&sums),
-        unbilled_sum,
-        unbilled_is_part: more.is_some(),
-        next_run: show::moment_or_nothing(next_run, staff.visitor.zone()),
+        unbilled_sum: amounts(&unbilled.sums),
+        unbilled_part: unbilled.is_part.then(|| show::number(unbilled.customers)),
+        next_run: show::moment_or_nothing(unbilled.next, staff.visitor.zone()),
         charts,
         overdue: invoices::rows(&app, &staff, &late).await?,
         drafts: invoices::rows(&app, &staff, &drafts).await?,
-        unbilled,
+        unbilled: unbilled.rows,
         zone: show::zone_name(staff.visitor.zone()),
         may_change: may_change(&staff),
         is_new: sums.is_empty(),

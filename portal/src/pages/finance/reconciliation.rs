@@ -31,10 +31,12 @@ struct Shown {
     rows: Vec<Row>,
     producers: Vec<Producer>,
     gaps: Vec<(String, String, String, Html)>,
-    unreadable: Vec<(String, u64, String, Html)>,
-    conflicts: u64,
-    journal_counted: u64,
-    journal_waiting: u64,
+    unreadable: Vec<(String, String, String, Html)>,
+    conflicts: Option<String>,
+    journal_counted: String,
+    journal_waiting: String,
+    /// Whether one customer is looked at: the journals hold those of all.
+    is_of_one: bool,
 }
 
 struct Hop {
@@ -125,8 +127,9 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
         is_equal,
         hops,
         rows: rows(&app, &staff, &report.periods).await?,
-        journal_counted: report.producers.iter().map(|one| one.counted).sum(),
-        journal_waiting: waiting,
+        journal_counted: show::number(report.producers.iter().map(|one| one.counted).sum()),
+        journal_waiting: show::number(waiting),
+        is_of_one: which.account.is_some(),
         producers,
         gaps: report
             .gaps
@@ -134,10 +137,10 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
             .map(|gap| {
                 let to = gap
                     .to_seq
-                    .map_or_else(|| "unknown".to_owned(), |to| (to.saturating_sub(1)).to_string());
+                    .map_or_else(|| "unknown".to_owned(), |to| show::number(to.saturating_sub(1)));
                 (
                     gap.producer.clone(),
-                    format!("{} to {to}", gap.from_seq),
+                    format!("{} to {to}", show::number(gap.from_seq)),
                     gap.kind.replace('_', " "),
                     show::moment_or_nothing(gap.since, zone),
                 )
@@ -149,13 +152,13 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
             .map(|one| {
                 (
                     one.producer.clone(),
-                    one.seq,
+                    show::number(one.seq),
                     one.reason.clone(),
                     show::moment(one.found_at, zone),
                 )
             })
             .collect(),
-        conflicts: report.conflicts,
+        conflicts: (report.conflicts > 0).then(|| show::number(report.conflicts)),
         form,
         shell: shell(&app, &staff).await?,
     })
@@ -181,7 +184,8 @@ fn hops(report: &Report, waiting: u64) -> Vec<Hop> {
         let from = match one.difference {
             0 => String::new(),
             below if below < 0 && waiting > 0 => {
-                format!("{} records have not reached analytics yet", show::number(waiting))
+                let waiting = show::count(waiting, "record", "records");
+                format!("{waiting} of all customers together have not reached analytics yet")
             }
             below if below < 0 => "the evidence time of some requests is over, or analytics was lost".to_owned(),
             _ => "more than the ledger has: look at the gaps below".to_owned(),

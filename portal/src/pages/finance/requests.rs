@@ -22,7 +22,13 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Path(id): Path<St
     let story = story(&app, &staff.caller, &id).await?;
     page(&Shown {
         shell: shell(&app, &staff).await?,
-        story: StoryView::new(&story, staff.visitor.zone()).html(),
+        story: StoryView::new(
+            story,
+            staff.visitor.zone(),
+            |_| None,
+            |product, plan| format!("{product}, {plan}"),
+        )
+        .html(),
         id,
     })
 }

@@ -289,10 +289,6 @@ fn spans(wanted: &Wanted) -> Vec<Span> {
         .collect()
 }
 
-fn day_name(day: Date) -> String {
-    day.strftime("%-d %b %Y").to_string()
-}
-
 /// `GET /finance/revenue`
 pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> Page {
     let wanted = wanted(&asked, staff.visitor.now());
@@ -305,8 +301,8 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
             .map(|by| (by.word().to_owned(), by.head().to_owned()))
             .collect(),
         head: wanted.by.head(),
-        from: day_name(wanted.from),
-        to: day_name(wanted.to),
+        from: show::date(wanted.from),
+        to: show::date(wanted.to),
         form: wanted.form,
         parts,
         csv: link("/finance/revenue.csv", &asked, &NAMES, ("", "")),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use domain::clock::Timestamp;
 use domain::ids::AccountId;
 use domain::money::Currency;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{amounts, may_change, shell};
 use crate::api::usage::fresh;
@@ -13,6 +14,11 @@ use crate::http::problem::Problem;
 use crate::pages::web::{Asked, Html, Page, Shell, Staff, page, show};
 
 const SIZE: u32 = 50;
+/// Customers that are read together, and at the same time.
+const BULK: u32 = 200;
+const AT_ONCE: usize = 4;
+/// Rows that a look at everyone keeps.
+const KEPT: usize = 50;
 
 #[derive(Template)]
 #[template(path = "finance/unbilled.html")]
@@ -22,6 +28,7 @@ struct List {
     sum: Html,
     next: Option<String>,
     is_whole: bool,
+    customers: String,
     zone: String,
     now: Html,
     may_change: bool,
@@ -48,12 +55,59 @@ pub(super) async fn rows(
 ) -> Result<(Vec<Row>, Option<AccountId>), Problem> {
     let ids = app.store.owing_accounts(after, limit).await?;
     let full = ids.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut rows = Vec::with_capacity(ids.len());
-    for id in &ids {
-        rows.extend(row(app, staff, *id).await?);
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.sums.iter().map(|(_, minor)| *minor).max()));
+    let found: Vec<Option<Row>> = stream::iter(ids.clone())
+        .map(|id| row(app, staff, id))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut rows: Vec<Row> = found.into_iter().flatten().collect();
+    sort(&mut rows);
     Ok((rows, ids.last().copied().filter(|_| full)))
+}
+
+/// What is unbilled of customers in all.
+pub(super) struct Whole {
+    /// Customers who owe something, or cannot be billed; the largest sums first.
+    pub(super) rows: Vec<Row>,
+    pub(super) sums: Vec<(Currency, i64)>,
+    pub(super) customers: u64,
+    /// When the next usage period of anyone ends.
+    pub(super) next: Option<Timestamp>,
+    /// Whether there are more customers than were looked at.
+    pub(super) is_part: bool,
+}
+
+/// Every customer, or the first `most` of them.
+pub(super) async fn whole(app: &App, staff: &Staff, most: u64) -> Result<Whole, Problem> {
+    let mut whole = Whole {
+        rows: Vec::new(),
+        sums: Vec::new(),
+        customers: 0,
+        next: None,
+        is_part: false,
+    };
+    let mut after = None;
+    loop {
+        let (found, more) = rows(app, staff, after, BULK).await?;
+        whole.customers += found.len() as u64;
+        for (currency, minor) in sum(&found) {
+            super::add(&mut whole.sums, currency, minor);
+        }
+        whole.next = found.iter().filter_map(|row| row.next).chain(whole.next).min();
+        let owes = |row: &Row| row.fault.is_some() || row.sums.iter().any(|(_, minor)| *minor != 0);
+        whole.rows.extend(found.into_iter().filter(owes));
+        sort(&mut whole.rows);
+        whole.rows.truncate(KEPT);
+        after = more;
+        whole.is_part = after.is_some();
+        if after.is_none() || whole.customers >= most {
+            return Ok(whole);
+        }
+    }
+}
+
+fn sort(rows: &mut [Row]) {
+    rows.sort_by_key(|row| std::cmp::Reverse(row.sums.iter().map(|(_, minor)| *minor).max()));
 }
 
 /// One customer.
@@ -106,16 +160,36 @@ pub(super) fn sum(rows: &[Row]) -> Vec<(Currency, i64)> {
 /// `GET /finance/unbilled`
 pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> Page {
     fresh(&app).await?;
+    if asked.get("show") == Some("all") {
+        return everyone(&app, &staff).await;
+    }
     let after: Option<AccountId> = asked.parsed("after");
     let (rows, next) = rows(&app, &staff, after, SIZE).await?;
     page(&List {
         shell: shell(&app, &staff).await?,
         sum: amounts(&sum(&rows)),
         is_whole: after.is_none() && next.is_none(),
+        customers: show::count(rows.len() as u64, "customer", "customers"),
         next: next.map(|id| format!("/finance/unbilled?after={id}")),
         zone: show::zone_name(staff.visitor.zone()),
         now: show::moment(staff.visitor.now(), staff.visitor.zone()),
         may_change: may_change(&staff),
         rows,
+    })
+}
+
+/// The sum of all customers, and those who owe most.
+async fn everyone(app: &App, staff: &Staff) -> Page {
+    let whole = whole(app, staff, u64::MAX).await?;
+    page(&List {
+        shell: shell(app, staff).await?,
+        sum: amounts(&whole.sums),
+        is_whole: true,
+        customers: show::count(whole.customers, "customer", "customers"),
+        next: None,
+        zone: show::zone_name(staff.visitor.zone()),
+        now: show::moment(staff.visitor.now(), staff.visitor.zone()),
+        may_change: may_change(staff),
+        rows: whole.rows,
     })
 }

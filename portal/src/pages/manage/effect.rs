@@ -1,5 +1,6 @@
 //! What another version of a plan does to those who are on it: what each would have paid for the use of their last whole
-//! period, with the version that they have and with the other one. The same calculation as `POST /billing/preview`.
+//! period, with the version that they have and with the other one. The same rating as `POST /billing/preview`; of a base
+//! price that covers several periods its share counts.
 
 use std::collections::BTreeMap;
 
@@ -174,12 +175,12 @@ impl Look<'_> {
             return Ok(None);
         }
         let used = self.app.store.past_use_of(one.id, from, to).await?;
-        let total = |terms: &Terms| {
-            pricing::lines(terms, |term| pricing::billed_of(term, &used))
+        let total = |plan: &Plan, terms: &Terms| {
+            pricing::lines_of_period(plan, terms, |term| pricing::billed_of(term, &used))
                 .and_then(|lines| pricing::total(&lines))
                 .map_err(|error| Problem::conflict(error.to_string()))
         };
-        let (before, after) = (total(&old)?, total(&new)?);
+        let (before, after) = (total(held, &old)?, total(self.wanted, &new)?);
         let (account, app) = self.names.get(&one.consumer_id).cloned().unwrap_or_default();
         let (change, class) = difference(after.saturating_sub(before), currency);
         let zone = jiff::tz::TimeZone::get(&one.zone).unwrap_or(jiff::tz::TimeZone::UTC);

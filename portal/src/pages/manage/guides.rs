@@ -3,11 +3,13 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use reference::prose::Shelf;
 use store::{Guide, GuideFields};
 
 use super::{author, may_change, shell};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::catalogue::guides;
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Asked, Form, Html, Posted, Shell, Staff, see_other, unprocessable, with_status};
 
@@ -68,17 +70,14 @@ struct Edit {
     theirs: Option<(String, String)>,
 }
 
-fn rendered(body: &str, path: &str) -> Html {
-    Html(
-        reference::prose::guide(body, &format!("/docs/{path}"))
-            .html
-            .as_str()
-            .to_owned(),
-    )
+fn rendered(body: &str, path: &str, guides: &[String]) -> Html {
+    let path = &format!("/docs/{path}");
+    reference::prose::guide(body, Shelf { path, guides }).html.into()
 }
 
 async fn page(app: &App, staff: &Staff, form: Form, guide: Option<&Guide>) -> Result<Edit, Problem> {
-    let preview = rendered(form.value("body"), form.value("path"));
+    let shelf = guides::addresses(&app.store.guides().await?);
+    let preview = rendered(form.value("body"), form.value("path"), &shelf);
     Ok(Edit {
         shell: shell(app, staff).await?,
         may_change: may_change(staff),

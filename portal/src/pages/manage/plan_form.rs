@@ -107,13 +107,10 @@ impl Reader {
         }
         limit.insert("per".to_owned(), json!(row.per));
         let is_quota = row.per == "period";
-        if row.what == REQUESTS {
-            // A quota without a number takes it from the price.
-            if max.is_none() && is_quota {
-                limit.insert("meter".to_owned(), json!(REQUESTS));
-            } else {
-                limit.insert("requests".to_owned(), json!(max));
-            }
+        let names_its_meter = limit.remove("meter").is_some();
+        // A quota without a number takes it from the price.
+        if row.what == REQUESTS && !(is_quota && (names_its_meter || max.is_none())) {
+            limit.insert("requests".to_owned(), json!(max));
         } else {
             limit.insert("meter".to_owned(), json!(row.what));
             if max.is_some() {
@@ -127,7 +124,8 @@ impl Reader {
         if is_quota {
             self.overage(at, row, &mut limit);
         } else {
-            limit.retain(|field, _| !["alerts", "mode", "when_unavailable", "max"].contains(&field.as_str()));
+            let of_quotas = ["alerts", "mode", "when_unavailable", "max", "overage"];
+            limit.retain(|field, _| !of_quotas.contains(&field.as_str()));
             if row.above == "some" || row.above == "all" {
                 let text =
                     "A rate is always refused when it is reached; only a limit per usage period can be exceeded.";
@@ -276,7 +274,10 @@ mod tests {
                 {"meter": "tokens", "max": 1_000_000, "per": "period", "alerts": ["80%", "95%"],
                  "overage": {"allow": "15%", "price": "prorated"}, "mode": "fast"},
                 {"requests": 5, "per": "second", "operations": ["search", "find"]},
-                {"concurrency": 20}
+                {"concurrency": 20},
+                {"meter": "requests", "max": 9000, "per": "period", "overage": "none"},
+                {"meter": "requests", "per": "period", "operations": ["search"]},
+                {"requests": 8000, "per": "period", "alerts": ["50%"]}
             ],
             "price": {"currency": "EUR", "recurring": {"amount": "49.00", "every": "year", "in": "arrears"}, "tax": {"behavior": "inclusive"},
                 "usage": [
@@ -293,6 +294,19 @@ mod tests {
     fn a_plan_that_is_shown_and_sent_again_is_the_same_plan() {
         let rows = Rows::of(&stored());
         assert_eq!(plan(&rows).unwrap(), stored());
+    }
+
+    #[test]
+    fn a_limit_of_another_meter_forgets_how_it_was_written() {
+        let mut rows = Rows::of(&stored());
+        rows.limits[4].what = "tokens".to_owned();
+        rows.limits[6].per = "second".to_owned();
+        let limits = plan(&rows).unwrap().limits;
+        assert_eq!(
+            (limits[4].meter.as_deref(), limits[4].max),
+            (Some("tokens"), Some(9000))
+        );
+        assert_eq!((limits[6].requests, limits[6].alerts.is_none()), (Some(8000), true));
     }
 
     #[test]
@@ -343,6 +357,6 @@ mod tests {
         rows.press(Some("nonsense"), Some("limit-x"));
         assert_eq!(rows, Rows::of(&stored()));
         rows.press(Some("price"), Some("limit-3"));
-        assert_eq!((rows.prices.len(), rows.limits.len()), (3, 3));
+        assert_eq!((rows.prices.len(), rows.limits.len()), (3, 6));
     }
 }

@@ -3,8 +3,10 @@
 use domain::charge::Terms;
 use domain::config::Plan;
 use domain::limit::REQUESTS;
-use domain::money::{Currency, OutOfRange};
+use domain::money::{Currency, OutOfRange, round_half_away_from_zero};
 
+use crate::estimate;
+use crate::pages::catalogue::price;
 use crate::pages::web::chart::{Chart, Point, Series, Unit};
 use crate::pages::web::{Html, show};
 use crate::pricing;
@@ -17,6 +19,15 @@ const POINTS: u64 = 41;
 pub(super) struct Preview {
     pub(super) currency: &'static str,
     pub(super) meters: Vec<MeterPreview>,
+    /// Said of a base price that covers several usage periods.
+    pub(super) spread: Option<Spread>,
+}
+
+/// A base price over several usage periods, such as a yearly one.
+pub(super) struct Spread {
+    pub(super) words: String,
+    /// Head of the column of sums over all of them: `A year`.
+    pub(super) head: String,
 }
 
 /// What a meter costs.
@@ -33,6 +44,8 @@ pub(super) struct CostRow {
     pub(super) quantity: String,
     pub(super) old: String,
     pub(super) new: String,
+    /// The same use in each period, over all periods that the base price covers.
+    pub(super) long: String,
     pub(super) change: String,
     /// `gain`, `loss` or nothing, as the customer sees it.
     pub(super) class: &'static str,
@@ -77,6 +90,7 @@ fn preview(plan: &Plan, old: Option<&Plan>, currency: Currency) -> Option<Previe
     Some(Preview {
         currency: currency.code(),
         meters,
+        spread: new.spread(),
     })
 }
 
@@ -89,7 +103,33 @@ impl Side<'_> {
     /// What so many units cost: what is refused costs nothing.
     fn cost(&self, meter: &str, units: u64) -> Result<i64, OutOfRange> {
         let served = pricing::ceiling(self.plan, meter).map_or(units, |most| most.min(units));
-        pricing::cost(self.terms, meter, served)
+        pricing::cost(self.plan, self.terms, meter, served)
+    }
+
+    /// What as many in each period come to over all periods that the base price covers.
+    fn long_cost(&self, meter: &str, units: u64) -> Result<i64, OutOfRange> {
+        let served = pricing::ceiling(self.plan, meter).map_or(units, |most| most.min(units));
+        pricing::long_cost(self.plan, self.terms, meter, served)
+    }
+
+    /// How the base price enters the sums of one period, where it covers several.
+    fn spread(&self) -> Option<Spread> {
+        let recurring = self.terms.recurring.as_ref()?;
+        if pricing::periods(self.plan, self.terms) < 2 {
+            return None;
+        }
+        let currency = self.terms.currency;
+        let price = estimate::price_in(self.plan, currency)?;
+        let share = round_half_away_from_zero(&estimate::base(self.terms, Some(price)), currency).ok()?;
+        let whole = show::major(&recurring.amount.to_string(), currency);
+        let (long, short) = (price::every(recurring.every), price::every(price.usage_period));
+        Some(Spread {
+            words: format!(
+                "The base price is {whole} {long}. It is asked for once; {short} it comes to {}, which is what the table counts.",
+                show::minor(share, currency)
+            ),
+            head: price::capital(&long),
+        })
     }
 }
 
@@ -98,7 +138,7 @@ fn one(meter: String, new: &Side<'_>, old: Option<&Side<'_>>) -> MeterPreview {
     let rows = STEPS.iter().map(|units| {
         let after = new.cost(&meter, *units);
         let before = old.map(|old| old.cost(&meter, *units));
-        row(*units, before, after, currency)
+        row(*units, before, (after, new.long_cost(&meter, *units)), currency)
     });
     let ceiling = pricing::ceiling(new.plan, &meter).filter(|most| *most < REACH);
     MeterPreview {
@@ -117,7 +157,7 @@ fn one(meter: String, new: &Side<'_>, old: Option<&Side<'_>>) -> MeterPreview {
 fn row(
     units: u64,
     before: Option<Result<i64, OutOfRange>>,
-    after: Result<i64, OutOfRange>,
+    (after, long): (Result<i64, OutOfRange>, Result<i64, OutOfRange>),
     currency: Currency,
 ) -> CostRow {
     let words = |amount: &Result<i64, OutOfRange>| {
@@ -134,6 +174,7 @@ fn row(
         quantity: show::number(units),
         old: before.as_ref().map_or_else(|| show::NOTHING.to_owned(), words),
         new: words(&after),
+        long: words(&long),
         change,
         class,
     }
@@ -226,6 +267,30 @@ mod tests {
         assert_eq!(rows[2], ("100,000", "€89.00", "€59.00", "−€30.00", "gain"));
         assert_eq!(rows[4], ("1,000,000", "€809.00", "€539.00", "−€270.00", "gain"));
         assert!(previews[0].meters[0].chart.is_some());
+    }
+
+    #[test]
+    fn a_yearly_price_counts_with_its_share_of_a_month_and_once_in_the_year() {
+        let yearly = plan(
+            &json!({"currency": "EUR", "recurring": {"amount": "490.00", "every": "year"}, "usage": [
+            {"meter": "requests", "included": 1_000, "model": "unit", "unit": "0.01"}]}),
+        );
+        let monthly = plan(&json!({"currency": "EUR", "recurring": {"amount": "49.00", "every": "month"}}));
+        let found = previews(&yearly, Some(&monthly));
+        let rows = &found[0].meters[0].rows;
+        // 490 / 12 = 40.8333...; 9,000 x 0.01 = 90 in each month.
+        assert_eq!((rows[0].new.as_str(), rows[0].long.as_str()), ("€40.83", "€490.00"));
+        assert_eq!((rows[1].new.as_str(), rows[1].long.as_str()), ("€130.83", "€1,570.00"));
+        assert_eq!(rows[0].old, "€49.00");
+        assert_eq!((rows[0].change.as_str(), rows[0].class), ("−€8.17", "gain"));
+        let spread = found[0].spread.as_ref().unwrap();
+        assert_eq!(spread.head, "A year");
+        assert!(
+            spread.words.contains("€490.00 a year") && spread.words.contains("a month it comes to €40.83"),
+            "{}",
+            spread.words
+        );
+        assert!(previews(&monthly, None)[0].spread.is_none());
     }
 
     #[test]

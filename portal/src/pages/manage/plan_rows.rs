@@ -98,18 +98,16 @@ fn rest(part: &impl Serialize, shown: &[&str]) -> String {
 impl LimitRow {
     fn of(entry: &LimitEntry) -> Self {
         let (above, allow, price) = above(entry.overage.as_ref());
-        let mut shown = vec![
-            "requests",
-            "meter",
-            "max",
-            "per",
-            "concurrency",
-            "operations",
-            "burst",
-            "overage",
-        ];
+        let mut shown = vec!["requests", "max", "per", "concurrency", "operations", "burst"];
         if entry.burst.is_some() {
             shown.push("algorithm");
+        }
+        // What says the same in two ways is sent back in the way it came: another text would be another version.
+        if entry.meter.as_deref() != Some(REQUESTS) {
+            shown.push("meter");
+        }
+        if matches!(entry.overage, Some(Overage::Allowed(_))) {
+            shown.push("overage");
         }
         Self {
             what: if entry.concurrency.is_some() {

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::configuration::{self, Run};
 use crate::http::problem::Problem;
 use crate::pages::web::field::Choices;
-use crate::pages::web::{self, Form, Posted, Shell, Staff, see_other, unprocessable, with_status};
+use crate::pages::web::{self, Form, Posted, Shell, Staff, see_other, show, unprocessable, with_status};
 
 #[derive(Template)]
 #[template(path = "manage/product_edit.html")]
@@ -216,9 +216,9 @@ struct Archive {
     shell: Shell,
     name: String,
     title: String,
-    plans: usize,
     live: Vec<Live>,
     total: usize,
+    stays: String,
 }
 
 /// A live subscription that would stay.
@@ -230,24 +230,47 @@ pub(super) struct Live {
 
 const SHOWN: usize = 50;
 
-/// The live subscriptions to plans, by the names of people.
+/// `1 live subscription stays as it is`.
+pub(super) fn stays(total: usize) -> String {
+    match total {
+        1 => "1 live subscription stays as it is".to_owned(),
+        more => format!("{} live subscriptions stay as they are", show::number(more as u64)),
+    }
+}
+
+/// The live subscriptions to a product, by the names of people: of one plan where it is named, else also of plans that
+/// were archived before.
 pub(super) async fn live(app: &App, offer: &Offer, only: Option<&str>) -> Result<Vec<Live>, Problem> {
     let mut live = Vec::new();
-    for (object, plan) in offer
-        .plans
-        .iter()
-        .filter(|(_, plan)| only.is_none_or(|only| plan.name == only))
+    for one in app
+        .store
+        .product_subscribers(crate::subscribing::id(&offer.object)?)
+        .await?
     {
-        for (_, app_name, account) in app.store.subscriber_names(crate::subscribing::id(object)?).await? {
-            live.push(Live {
-                account,
-                app: app_name,
-                plan: super::products::plan_title(plan).to_owned(),
-            });
-        }
+        let id = one.plan.to_string();
+        let plan = match offer.plans.iter().find(|(object, _)| object.id == id) {
+            Some((_, plan)) if only.is_none_or(|only| plan.name == only) => {
+                super::products::plan_title(plan).to_owned()
+            }
+            None if only.is_none() => archived(app, &id).await?,
+            Some(_) | None => continue,
+        };
+        live.push(Live {
+            account: one.account,
+            app: one.app,
+            plan,
+        });
     }
-    live.sort_by(|a, b| (&a.account, &a.app).cmp(&(&b.account, &b.app)));
     Ok(live)
+}
+
+/// The title of a plan that is no longer on offer.
+async fn archived(app: &App, id: &str) -> Result<String, Problem> {
+    let Some(object) = app.store.object(id).await? else {
+        return Ok(id.to_owned());
+    };
+    let plan: domain::config::Plan = crate::subscribing::body(&object)?;
+    Ok(format!("{} (archived)", super::products::plan_title(&plan)))
 }
 
 /// `GET /manage/products/{product}/archive`
@@ -259,9 +282,9 @@ pub(super) async fn confirm(State(app): State<App>, staff: Staff, Path(name): Pa
     let page = Archive {
         shell: shell(&app, &staff).await?,
         title: offer.title().to_owned(),
-        plans: offer.plans.len(),
         live,
         total,
+        stays: stays(total),
         name,
     };
     web::page(&page)

@@ -150,6 +150,7 @@ struct Archive {
     title: String,
     live: Vec<Live>,
     total: usize,
+    stays: String,
 }
 
 const SHOWN: usize = 50;
@@ -167,6 +168,7 @@ pub(super) async fn confirm(State(app): State<App>, staff: Staff, path: PlanPath
         title: super::products::plan_title(plan).to_owned(),
         live,
         total,
+        stays: super::product_edit::stays(total),
         product: path.product,
         plan: path.plan,
     };

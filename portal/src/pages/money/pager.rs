@@ -41,9 +41,8 @@ impl Pager {
 
 /// A path with the query that [`Asked::with`] made.
 pub(crate) fn link(path: &str, query: &str) -> String {
-    if query.starts_with('?') {
-        format!("{path}{query}")
-    } else {
-        path.to_owned()
+    match query {
+        "?" => path.to_owned(),
+        query => format!("{path}{query}"),
     }
 }

@@ -28,15 +28,16 @@ struct Side {
     identity: Vec<String>,
 }
 
+/// A line as it is written.
 #[derive(Debug)]
-struct Line {
-    description: String,
-    days: String,
-    /// Where its single requests are.
+pub(crate) struct Line {
+    pub(crate) description: String,
+    pub(crate) days: String,
+    /// Where its single requests are; a draft has none yet.
     href: Option<String>,
-    quantity: String,
+    pub(crate) quantity: String,
     price: String,
-    amount: String,
+    pub(crate) amount: String,
     tiers: Vec<TierRow>,
 }
 
@@ -78,12 +79,14 @@ impl Side {
 }
 
 impl Line {
-    fn new(view: &InvoiceView, line: &LineView, base: &str) -> Self {
+    /// A line of an invoice; `base` as in [`Paper::new`].
+    pub(crate) fn new(view: &InvoiceView, line: &LineView, base: &str) -> Self {
         let quantity = words::grouped(&line.quantity);
+        let opens = line.meter.is_some() && view.status != InvoiceStatus::Draft;
         Self {
             description: line.description.clone(),
             days: words::days(view, line.period_start, line.period_end),
-            href: line.meter.is_some().then(|| format!("{base}/lines/{}", line.n)),
+            href: opens.then(|| format!("{base}/lines/{}", line.n)),
             quantity: format!("{quantity} {}", line.unit_label),
             price: line
                 .unit_price

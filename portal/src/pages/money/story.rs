@@ -1,29 +1,39 @@
-//! What is known of one request, for people: the same as `GET /requests/{id}` of the Admin API.
+//! What is known of one request, for people: the same as `GET /requests/{id}` of the Admin API, for its customer and for
+//! finance.
 
 use askama::Template;
+use domain::ids::ConsumerId;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
+use super::requests::{class, took};
 use crate::api::requests::{Admitted, Refused, StepTimes, Story};
-use crate::pages::web::{Html, show};
+use crate::pages::web::Html;
+use crate::pages::web::show::{self, Moment};
 
 /// The story as HTML, to be put into a template as it is.
 #[derive(Template)]
 #[template(path = "parts/request.html")]
 pub(crate) struct StoryView {
-    requests: Vec<Told>,
-    refused: Vec<Turned>,
+    served: Vec<Served>,
+    refused: Vec<RefusedRow>,
 }
 
-struct Told {
-    at: Html,
-    call: String,
+struct Served {
+    at: Moment,
+    method: String,
+    path: String,
     status: u16,
-    billed: &'static str,
+    class: &'static str,
+    outcome: String,
     facts: Vec<(&'static str, String)>,
+    /// The app, and where its page is.
+    app: Option<(Option<String>, String)>,
+    billed: &'static str,
+    billing: String,
     counters: Vec<CounterRow>,
-    prices: Vec<String>,
-    steps: Vec<(&'static str, String)>,
+    price: Vec<String>,
+    steps: Vec<StepRow>,
 }
 
 struct CounterRow {
@@ -33,20 +43,48 @@ struct CounterRow {
     max: String,
 }
 
-struct Turned {
-    at: Html,
-    call: String,
+struct StepRow {
+    name: &'static str,
+    at: String,
+    took: String,
+}
+
+struct RefusedRow {
+    at: Moment,
+    method: String,
+    path: String,
     status: u16,
+    class: &'static str,
     reason: String,
-    facts: Vec<(&'static str, String)>,
+    why: &'static str,
+    operation: String,
+    api: String,
 }
 
 impl StoryView {
-    /// What is known, with times in the reader's zone.
-    pub(crate) fn new(story: &Story, zone: &TimeZone) -> Self {
+    /// What is known, with times in the reader's zone; `page_of` is where the reader finds an app, `title_of` what a product
+    /// and its plan are called.
+    pub(crate) fn new(
+        story: Story,
+        zone: &TimeZone,
+        page_of: impl Fn(ConsumerId) -> Option<String>,
+        title_of: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        let refused = |one: Refused| RefusedRow {
+            at: show::exact(one.event_time, zone),
+            ..refused(one)
+        };
+        let served = |one: &Admitted| Served {
+            at: show::exact(one.event.event_time, zone),
+            app: one
+                .consumer
+                .clone()
+                .map(|name| (one.event.consumer_id.and_then(&page_of), name)),
+            ..served(one, title_of(&one.event.product, &one.event.plan))
+        };
         Self {
-            requests: story.requests.iter().map(|one| told(one, zone)).collect(),
-            refused: story.refused.iter().map(|one| turned(one, zone)).collect(),
+            served: story.requests.iter().map(served).collect(),
+            refused: story.refused.into_iter().map(refused).collect(),
         }
     }
 
@@ -56,130 +94,219 @@ impl StoryView {
     }
 }
 
-/// A JSON value as people read it.
-fn plain(value: &Json) -> String {
+/// A number of the API as people read it.
+fn figure(value: &Json) -> String {
     match value {
+        Json::Null => "no end".to_owned(),
         Json::String(text) => show::decimal(text),
-        Json::Number(number) => show::decimal(&number.to_string()),
-        Json::Null => show::NOTHING.to_owned(),
-        other => other.to_string(),
+        other => show::decimal(&other.to_string()),
     }
 }
 
-/// A word of an enumeration as it is written in JSON.
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Json::String(text)) => text,
-        _ => String::new(),
-    }
-}
-
-fn told(one: &Admitted, zone: &TimeZone) -> Told {
+fn served(one: &Admitted, plan: String) -> Served {
     let event = &one.event;
+    let key = one.credential.as_ref().map(|key| match &key.name {
+        Some(name) => format!("{name}, {}…", key.prefix),
+        None => format!("{}…", key.prefix),
+    });
     let mut facts = vec![
-        ("Answered by", word(&event.source)),
-        ("Operation", event.operation.clone()),
-        ("API", event.api.clone()),
-        ("Product and plan", format!("{}, {}", event.product, event.plan)),
-    ];
-    if let Some(consumer) = &one.consumer {
-        facts.push(("App", consumer.clone()));
-    }
-    if let Some(credential) = &one.credential {
-        let name = credential
-            .name
-            .as_ref()
-            .map_or_else(String::new, |name| format!("{name}, "));
-        facts.push(("Key", format!("{name}{}…", credential.prefix)));
-    }
-    for (meter, quantity) in &event.quantities {
-        if meter != domain::limit::REQUESTS {
-            facts.push(("Took", format!("{} {meter}", plain(quantity))));
-        }
-    }
-    facts.push((
-        "Bytes in and out",
-        format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out)),
-    ));
-    facts.push(("Mode", word(&event.mode)));
-    facts.push(("Configuration", format!("revision {}", event.revision)));
-    facts.push((
-        "In the books",
-        format!(
-            "record {} of gateway worker {}, ledger commit {}",
-            event.seq, event.producer, event.ledger_commit
+        ("Operation", format!("{} of {}", event.operation, event.api)),
+        ("Plan", plan),
+        ("Key", key.unwrap_or_else(|| "none".to_owned())),
+        (
+            "Sent and received",
+            format!("{} and {}", show::bytes(event.bytes_in), show::bytes(event.bytes_out)),
         ),
-    ));
-    Told {
-        at: show::exact(event.event_time, zone),
-        call: format!("{} {}", event.method, event.path),
+        ("Configuration", format!("revision {}", event.revision)),
+        (
+            "In the books",
+            format!(
+                "record {} of gateway worker {}, ledger commit {}",
+                show::number(event.seq),
+                event.producer,
+                show::number(event.ledger_commit)
+            ),
+        ),
+    ];
+    for (meter, quantity) in &event.quantities {
+        facts.push(("Counted", format!("{meter}: {}", figure(quantity))));
+    }
+    let counters = one.counters.iter().map(|counter| CounterRow {
+        limit: limit_name(&counter.limit),
+        before: figure(&counter.before),
+        after: figure(&counter.after),
+        max: counter.max.as_ref().map_or_else(|| "no end".to_owned(), figure),
+    });
+    Served {
+        at: Moment::default(),
+        method: event.method.clone(),
+        path: event.path.clone(),
         status: event.status,
+        class: class(event.status),
+        outcome: outcome(one),
         billed: if event.billable { "Billed" } else { "Not billed" },
-        facts,
-        counters: one
-            .counters
-            .iter()
-            .map(|counter| CounterRow {
-                limit: counter.limit.clone(),
-                before: plain(&counter.before),
-                after: plain(&counter.after),
-                max: counter.max.as_ref().map_or_else(|| "no limit".to_owned(), plain),
-            })
-            .collect(),
-        prices: prices(one.price.as_ref()),
+        billing: billing(one),
+        counters: counters.collect(),
+        price: one.price.as_ref().map(prices).unwrap_or_default(),
         steps: steps(&one.steps_ms),
+        facts,
+        app: None,
     }
 }
 
-/// The prices of the plan version for this request, a line each.
-fn prices(price: Option<&Json>) -> Vec<String> {
-    let Some(price) = price else { return Vec::new() };
-    let text = |value: &Json, key: &str| value.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let currency = text(price, "currency");
-    let entries = price
-        .get("usage")
-        .and_then(Json::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let line = |entry: &Json| {
-        let model = text(entry, "model");
-        let included = entry
-            .get("included")
-            .filter(|included| !included.is_null())
-            .map_or_else(String::new, |included| format!(", {} included", plain(included)));
-        let tiers = entry.get("tiers").and_then(Json::as_array).map_or(0, Vec::len);
-        let how = match text(entry, "unit").as_str() {
-            "" if tiers > 0 => format!("{model} in {tiers} tiers"),
-            "" => model,
-            unit => format!("{unit} {currency} each"),
-        };
-        format!("{}: {how}{included}", text(entry, "meter"))
+fn outcome(one: &Admitted) -> String {
+    let who = match one.event.source.as_str() {
+        "upstream" => "The API answered",
+        "cache" => "The gateway answered from its cache",
+        _ => "The gateway answered",
     };
-    entries.iter().map(line).collect()
+    let left = if one.event.client_aborted {
+        " The client left before the end of the answer."
+    } else {
+        ""
+    };
+    format!("{who} with {}.{left}", one.event.status)
 }
 
-fn steps(steps: &StepTimes) -> Vec<(&'static str, String)> {
-    let at = |value: Option<f64>| value.map_or_else(|| show::NOTHING.to_owned(), |value| format!("{value:.3}\u{a0}ms"));
-    vec![
-        ("Route found", at(steps.routed)),
-        ("Key known", at(steps.identified)),
-        ("Limits passed", at(steps.admitted)),
-        ("Upstream connected", at(steps.connected)),
-        ("Upstream answered", at(steps.answered)),
-        ("Ended", at(Some(steps.ended))),
-    ]
+fn billing(one: &Admitted) -> String {
+    if one.event.mode == domain::key::Mode::Test {
+        return "Not billed: it was sent with a test key. It counts against the quota of test calls alone.".to_owned();
+    }
+    if one.event.billable {
+        return "Billable: the answer is not an error of the server. It counts against the quota.".to_owned();
+    }
+    "Not billed: errors of the server and of the gateway cost nothing, and what was reserved of the quota has been given back.".to_owned()
 }
 
-fn turned(one: &Refused, zone: &TimeZone) -> Turned {
-    Turned {
-        at: show::exact(one.event_time, zone),
-        call: format!("{} {}", one.method, one.path),
+/// `requests/period` as `Requests a period`.
+fn limit_name(key: &str) -> String {
+    let (base, operations) = key
+        .split_once('@')
+        .map_or((key, None), |(base, rest)| (base, Some(rest)));
+    let base = base.split_once('/').map_or_else(
+        || show::meter_name(base),
+        |(meter, per)| format!("{} a {per}", show::meter_name(meter)),
+    );
+    operations.map_or_else(|| base.clone(), |names| format!("{base}, {}", names.replace(',', ", ")))
+}
+
+/// The price entries of the plan version for the meters of the request.
+fn prices(price: &Json) -> Vec<String> {
+    let currency = price.get("currency").and_then(Json::as_str).unwrap_or_default();
+    let currency: domain::money::Currency = currency.parse().unwrap_or_default();
+    let text = |entry: &Json, name: &str| entry.get(name).and_then(Json::as_str).map(str::to_owned);
+    let entries = price.get("usage").and_then(Json::as_array).cloned().unwrap_or_default();
+    let word = |entry: &Json| {
+        let meter = text(entry, "meter").unwrap_or_default();
+        let included = entry.get("included").and_then(Json::as_u64);
+        let included = included.map_or_else(String::new, |count| format!(", {} included", show::number(count)));
+        let tiers = entry.get("tiers").and_then(Json::as_array).map_or(0, Vec::len);
+        let rate = match (text(entry, "unit"), text(entry, "model")) {
+            (Some(unit), _) => show::major(&unit, currency) + " each",
+            (None, Some(model)) if tiers > 0 => format!("{model} in {tiers} tiers"),
+            (None, model) => model.unwrap_or_default(),
+        };
+        format!("{}: {rate}{included}", show::meter_name(&meter))
+    };
+    entries.iter().map(word).collect()
+}
+
+/// When each step ended, and how long it took.
+fn steps(times: &StepTimes) -> Vec<StepRow> {
+    let named = [
+        ("Route found", times.routed),
+        ("Key identified", times.identified),
+        ("Limits checked and counted", times.admitted),
+        ("Connected to the API", times.connected),
+        ("First byte of the answer", times.answered),
+        ("End of the answer", Some(times.ended)),
+    ];
+    let mut before = 0_u64;
+    named
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, micros(at?))))
+        .map(|(name, at)| {
+            let row = StepRow {
+                name,
+                at: took(at),
+                took: took(at.saturating_sub(before)),
+            };
+            before = at;
+            row
+        })
+        .collect()
+}
+
+/// Milliseconds of the API back in microseconds.
+#[expect(
+    clippy::float_arithmetic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a latency for display, no money and no count"
+)]
+fn micros(millis: f64) -> u64 {
+    (millis * 1_000.0).round().max(0.0) as u64
+}
+
+fn refused(one: Refused) -> RefusedRow {
+    RefusedRow {
+        at: Moment::default(),
+        method: one.method,
+        path: one.path,
         status: one.status,
-        reason: one.reason.clone(),
-        facts: vec![
-            ("Operation", one.operation.clone()),
-            ("API", one.api.clone()),
-            ("Configuration", format!("revision {}", one.revision)),
-        ],
+        class: class(one.status),
+        why: advice(&one.reason),
+        reason: one.reason.replace('-', " "),
+        operation: one.operation,
+        api: one.api,
+    }
+}
+
+/// What to do about a refusal.
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "rate-limited" => {
+            "More calls than the rate limit of the plan lets through at once. Wait as long as Retry-After says."
+        }
+        "quota-exceeded" => {
+            "The quota of the period is used up. It starts again with the next period, or with a larger plan."
+        }
+        "concurrency-limited" => "More calls at the same time than the plan lets through.",
+        "invalid-credentials" => "The key is unknown or was revoked.",
+        "expired-credentials" => "The key has expired.",
+        "no-subscription" => "No subscription of the app covers this API.",
+        "subscription-inactive" => "The subscription is not in force.",
+        "consumer-suspended" => "The provider has suspended the app.",
+        "payment-required" => "The subscription waits for a payment.",
+        "sandbox-unavailable" => "The API has no sandbox for test keys.",
+        _ => "The gateway refused it before it reached the API.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_read_as_words() {
+        assert_eq!(limit_name("requests/period"), "Requests a period");
+        assert_eq!(limit_name("concurrency"), "Concurrency");
+        assert_eq!(limit_name("requests/second@a,b"), "Requests a second, a, b");
+    }
+
+    #[test]
+    fn steps_say_when_and_how_long() {
+        let times = StepTimes {
+            routed: Some(0.1),
+            identified: Some(0.3),
+            admitted: None,
+            connected: None,
+            answered: Some(12.0),
+            ended: 14.5,
+        };
+        let found: Vec<_> = steps(&times).into_iter().map(|row| (row.at, row.took)).collect();
+        let ms = |text: &str| format!("{text}\u{a0}ms");
+        assert_eq!(found[1], (ms("0.3"), ms("0.2")));
+        assert_eq!(found[3], (ms("14"), ms("2.5")));
     }
 }

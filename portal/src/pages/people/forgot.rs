@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::http::problem::Problem;
 use crate::letters;
 use crate::pages::web::{
-    Asked, Form, Page, Posted, Shell, Visitor, never_stored, page, see_other, unprocessable, with_status,
+    Asked, Form, Page, Posted, Shell, Visitor, never_stored, page, see_other, show, unprocessable, with_status,
 };
 use crate::people::links::{self, Found};
 use crate::people::throttle::{self, Try};
@@ -157,7 +157,7 @@ pub(super) async fn set(State(app): State<App>, visitor: Visitor, Path(secret): 
 
 /// Tells by mail that the password is another one now.
 pub(super) async fn changed(app: &App, visitor: &Visitor, email: &str) {
-    let at = format!("{} UTC", app.clock.now().to_jiff().strftime("%-d %b %Y, %H:%M"));
+    let at = format!("{} UTC", show::moment_text(app.clock.now(), &jiff::tz::TimeZone::UTC));
     let letter = mails::password_changed(at, visitor.address(), &app.links.page("/forgot"));
     letters::post(app, email, letter).await;
 }

@@ -19,6 +19,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
+pub(crate) use self::verify::unverified;
 use super::web::access::{OWNERS, PAYERS, READERS};
 use super::web::route::{get, post};
 use super::web::{Access, Page, PageRoute, with_status};

@@ -58,6 +58,8 @@ struct Waiting {
     email: String,
     is_verified: bool,
     sent: bool,
+    /// Whether something was refused for want of it.
+    needed: bool,
 }
 
 async fn told(app: &App, visitor: &Visitor, state: Outcome, secret: String) -> Page {
@@ -207,7 +209,22 @@ pub(super) async fn waiting(State(app): State<App>, visitor: Visitor, asked: Ask
         email: user.email.clone(),
         is_verified: is_verified(user),
         sent: asked.get("sent").is_some(),
+        needed: false,
     })
+}
+
+/// What is shown in the place of something that needs a confirmed address: why, and a button for another link.
+pub(crate) async fn unverified(app: &App, visitor: &Visitor) -> Page {
+    let user = &visitor.person().ok_or_else(Problem::internal)?.user;
+    let page = Waiting {
+        shell: visitor.shell(app).await?,
+        form: Form::new(),
+        email: user.email.clone(),
+        is_verified: false,
+        sent: false,
+        needed: true,
+    };
+    with_status(StatusCode::FORBIDDEN, &page)
 }
 
 /// `POST /verify`: sends the link again.
@@ -223,6 +240,7 @@ pub(super) async fn again(State(app): State<App>, visitor: Visitor, _posted: Pos
             email: user.email.clone(),
             is_verified: false,
             sent: false,
+            needed: false,
         };
         waiting.form.wrong(super::wait(seconds));
         return super::too_many(seconds, &waiting);

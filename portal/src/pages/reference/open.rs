@@ -9,11 +9,16 @@ use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::catalogue::offers::{self, Catalogue, Offer, OfferedApi, Reader};
 use crate::pages::catalogue::{address, curl};
-use crate::pages::web::Visitor;
+use crate::pages::web::{self, Visitor};
 
 /// Groups and operations in the side navigation.
 const MOST_GROUPS: usize = 80;
 const MOST_LINKS: usize = 60;
+
+/// Elements of a page that browsers keep quick, without those of the layout around it.
+const MOST_ELEMENTS: usize = 2_700;
+/// What the fields of a page get in any case.
+const LEAST_ELEMENTS: usize = 300;
 
 /// What every address below an API has.
 #[derive(Debug, Deserialize)]
@@ -152,6 +157,19 @@ impl Opened {
         }
     }
 
+    /// Where something is now that stood under another name: in the same form, below the same page.
+    pub(crate) fn moved(&self, kind: &str, name: Option<&str>, twin: bool) -> web::Page {
+        let Some(name) = name else {
+            return Err(Problem::missing(match kind {
+                "schemas" => "schema",
+                "webhooks" => "webhook",
+                _ => "operation",
+            }));
+        };
+        let end = if twin { ".md" } else { "" };
+        web::see_other(&format!("{}/{kind}/{}{end}", self.base, address::segment(name)))
+    }
+
     /// The page of an operation.
     pub(crate) fn operation_path(&self, slug: &str) -> String {
         format!("{}/operations/{}", self.base, address::segment(slug))
@@ -170,6 +188,13 @@ pub(crate) struct Nav {
 }
 
 impl Nav {
+    /// Elements that a page with this navigation has left for fields, beside so many others.
+    pub(crate) fn room(&self, others: usize) -> usize {
+        let links: usize = self.groups.iter().map(|group| group.links.len()).sum();
+        let own = self.groups.len() * 3 + links * 4;
+        MOST_ELEMENTS.saturating_sub(own + others).max(LEAST_ELEMENTS)
+    }
+
     /// Whether a path is that of a page right below the API.
     pub(crate) fn is_at(&self, path: &str, page: &str) -> bool {
         path.strip_prefix(self.base.as_str())

@@ -11,6 +11,7 @@ use store::{Page as Rows, SubscriptionFilter};
 use super::open::{Named, Nav, Opened, method_class};
 use super::parts::{self, Part};
 use super::rail::{self, Sample, Samples};
+use super::tree::elements;
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::catalogue::{compare, price, text};
@@ -54,11 +55,10 @@ pub(crate) async fn show(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.entry(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
-    let entry = opened
-        .reference
-        .entry(slug)
-        .ok_or_else(|| Problem::missing("operation"))?
-        .clone();
+    let Some(entry) = opened.reference.entry(slug).cloned() else {
+        let moved = opened.reference.entry_moved(slug).map(|entry| entry.slug.as_str());
+        return opened.moved("operations", moved, text::is_twin(&named.name));
+    };
     answer(&app, &visitor, opened, entry, (wants_text, asked.get("language"))).await
 }
 
@@ -72,11 +72,10 @@ pub(crate) async fn show_webhook(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.webhook_entry(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
-    let entry = opened
-        .reference
-        .webhook_entry(slug)
-        .ok_or_else(|| Problem::missing("webhook"))?
-        .clone();
+    let Some(entry) = opened.reference.webhook_entry(slug).cloned() else {
+        let moved = opened.reference.webhook_moved(slug).map(|entry| entry.slug.as_str());
+        return opened.moved("webhooks", moved, text::is_twin(&named.name));
+    };
     answer(&app, &visitor, opened, entry, (wants_text, None)).await
 }
 
@@ -122,17 +121,22 @@ fn page(shell: Shell, opened: Opened, entry: &Entry, (limits, language): (Option
     };
     let is_operation = view.kind == Kind::Operation;
     let request = is_operation.then(|| opened.reference.request(entry, &opened.inputs));
+    let nav = opened.nav(view.group.as_ref().map(|(slug, _)| slug.as_str()));
+    let samples = request.map(|request| rail::samples(&request, language));
+    let answers = rail::answers(&view);
+    let tabs = samples.iter().flat_map(|samples| &samples.tabs).chain(&answers);
+    let others = tabs.map(|tab| elements(&tab.html.0) + 3).sum::<usize>() + elements(view.prose.as_str());
     Page {
-        nav: opened.nav(view.group.as_ref().map(|(slug, _)| slug.as_str())),
         url: if is_operation {
             format!("{}{}", opened.base_url.as_deref().unwrap_or_default(), view.path)
         } else {
             view.path.clone()
         },
         prose: view.prose.clone().into(),
-        parts: parts::parts(&view, &opened.base),
-        samples: request.map(|request| rail::samples(&request, language)),
-        answers: rail::answers(&view),
+        parts: parts::parts(&view, &opened.base, nav.room(others)),
+        nav,
+        samples,
+        answers,
         path,
         scopes,
         limits,

@@ -31,9 +31,9 @@ pub(crate) struct Part {
     pub(crate) html: Html,
 }
 
-/// Everything between the prose of an operation and its neighbours.
-pub(crate) fn parts(view: &OperationView, base: &str) -> Vec<Part> {
-    let mut tree = Tree::new(base);
+/// Everything between the prose of an operation and its neighbours, in about so many elements.
+pub(crate) fn parts(view: &OperationView, base: &str, elements: usize) -> Vec<Part> {
+    let mut tree = Tree::new(base, elements);
     let mut parts = parameters(view, &mut tree);
     if let Some(body) = &view.body {
         let html = tree.within(ROOM_BODY, |tree| medias(&body.media, tree));
@@ -186,7 +186,10 @@ fn medias(media: &[MediaView], tree: &mut Tree<'_>) {
             Some(node) => tree.root(node),
             None => tree.write("<p class=\"small soft\">The document does not say what it holds.</p>"),
         }
-        if one.examples.len() > 1 {
+        // A single one without a name of its own stands in the samples alone.
+        let is_named =
+            |example: &Example| !example.is_generated && !example.name.is_empty() && example.name != "Example";
+        if one.examples.len() > 1 || one.examples.iter().any(is_named) {
             for example in &one.examples {
                 named_example(example, tree);
             }

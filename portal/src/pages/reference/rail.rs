@@ -7,6 +7,7 @@ use reference::samples::{self, Language};
 use reference::{Example, Request};
 
 use super::parts::{code, cut};
+use super::tree::elements;
 use crate::pages::web::{Html, escape};
 
 /// Bytes of markup for all samples of a request.
@@ -14,6 +15,9 @@ const ROOM_REQUEST: usize = 30_000;
 /// Bytes of markup for all examples of answers.
 const ROOM_ANSWERS: usize = 14_000;
 const MOST_ANSWERS: usize = 12;
+/// Elements for colours of requests, and of answers; what has no room is shown in one colour.
+const COLOURS_REQUEST: usize = 900;
+const COLOURS_ANSWERS: usize = 450;
 
 /// A tab with a sample.
 pub(crate) struct Sample {
@@ -36,13 +40,13 @@ pub(crate) fn samples(request: &Request, wanted: Option<&str>) -> Samples {
         .into_iter()
         .find(|language| Some(language.slug()) == wanted);
     let wanted = wanted.unwrap_or(Language::Curl);
-    let mut room = ROOM_REQUEST;
+    let (mut room, mut colours) = (ROOM_REQUEST, COLOURS_REQUEST);
     let mut made: Vec<(Language, Html)> = Vec::new();
     let order = std::iter::once(wanted).chain(Language::ALL.into_iter().filter(|language| *language != wanted));
     for language in order {
         let printed = samples::print(request, language);
         let mut markup: String = printed.html().to_string();
-        if markup.len() > room {
+        if markup.len() > room || elements(&markup) > colours {
             markup = escape(&printed.text);
         }
         if markup.len() > room && language == wanted {
@@ -52,6 +56,7 @@ pub(crate) fn samples(request: &Request, wanted: Option<&str>) -> Samples {
             continue;
         }
         room -= markup.len();
+        colours -= elements(&markup);
         made.push((language, Html(markup)));
     }
     let mut samples = Samples {
@@ -80,7 +85,7 @@ pub(crate) fn samples(request: &Request, wanted: Option<&str>) -> Samples {
 
 /// Examples of the answers of an operation, or of the payload of a webhook.
 pub(crate) fn answers(view: &OperationView) -> Vec<Sample> {
-    let mut room = ROOM_ANSWERS;
+    let (mut room, mut colours) = (ROOM_ANSWERS, COLOURS_ANSWERS);
     let mut tabs: Vec<Sample> = Vec::new();
     let of_body = view
         .body
@@ -95,11 +100,19 @@ pub(crate) fn answers(view: &OperationView) -> Vec<Sample> {
     });
     for (status, example) in of_body.chain(of_responses).take(MOST_ANSWERS) {
         let label = label(status, example);
-        let html = code(example, &label);
+        let mut html = code(example, &label);
+        if elements(&html) > colours {
+            html = format!(
+                "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>{}</code></pre>",
+                escape(&label),
+                escape(cut(&example.text, ROOM_ANSWERS / 2))
+            );
+        }
         if html.is_empty() || html.len() > room {
             continue;
         }
         room -= html.len();
+        colours = colours.saturating_sub(elements(&html));
         tabs.push(Sample {
             value: tabs.len().to_string(),
             checked: tabs.is_empty(),

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use reference::SchemaView;
 
 use super::open::{Named, Nav, Opened, method_class};
-use super::tree::Tree;
+use super::tree::{Tree, elements};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::catalogue::{address, text};
@@ -49,6 +49,10 @@ pub(crate) async fn show(
     let opened = named.open(&app, &visitor).await?;
     let known = |slug: &str| opened.reference.schema_entry(slug).is_some();
     let (slug, wants_text) = text::wanted(&named.name, &headers, known);
+    if opened.reference.schema_entry(slug).is_none() {
+        let moved = opened.reference.schema_moved(slug).map(|schema| schema.slug.as_str());
+        return opened.moved("schemas", moved, text::is_twin(&named.name));
+    }
     if wants_text {
         let base = app.links.page(&opened.base);
         let written = opened.reference.schema_markdown(slug, &base);
@@ -58,12 +62,14 @@ pub(crate) async fn show(
         .reference
         .schema(slug)
         .ok_or_else(|| Problem::missing("schema"))?;
-    let mut tree = Tree::new(&opened.base);
-    let fields = tree.within(ROOM, |tree| tree.root(&view.node));
     let uses = uses(&opened, &view);
+    let nav = opened.nav(None);
+    let others = uses.len().min(MOST_USES) * 4 + elements(view.prose.as_str());
+    let mut tree = Tree::new(&opened.base, nav.room(others));
+    let fields = tree.within(ROOM, |tree| tree.root(&view.node));
     web::page(&Page {
         shell: visitor.shell(&app).await?,
-        nav: opened.nav(None),
+        nav,
         path: format!("{}/schemas/{}", opened.base, address::segment(&view.slug)),
         prose: view.prose.clone().into(),
         fields: Html(fields),

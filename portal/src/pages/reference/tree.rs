@@ -3,6 +3,7 @@
 //! Invariants: every text of a document is escaped here; what is written stays within the room that the page gives, and
 //! says what it has left out.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use reference::Node;
@@ -22,15 +23,32 @@ pub(crate) struct Tree<'a> {
     out: String,
     /// Length at which nothing more is begun.
     end: usize,
+    /// Elements that the page still has room for, and those of what is written next.
+    elements: usize,
+    share: usize,
+    /// Up to where the elements of what is written are counted, and how many they are.
+    counted: Cell<(usize, usize)>,
     choices: usize,
 }
 
+/// Elements of a piece of markup of ours.
+pub(crate) fn elements(markup: &str) -> usize {
+    let pairs = markup.as_bytes().windows(2);
+    pairs
+        .filter(|pair| matches!(pair, [b'<', letter] if letter.is_ascii_alphabetic()))
+        .count()
+}
+
 impl<'a> Tree<'a> {
-    pub(crate) fn new(base: &'a str) -> Self {
+    /// With room for so many elements in all.
+    pub(crate) fn new(base: &'a str, elements: usize) -> Self {
         Self {
             base,
             out: String::new(),
             end: 0,
+            elements,
+            share: 0,
+            counted: Cell::new((0, 0)),
             choices: 0,
         }
     }
@@ -39,8 +57,20 @@ impl<'a> Tree<'a> {
     pub(crate) fn within(&mut self, room: usize, write: impl FnOnce(&mut Self)) -> String {
         self.out.clear();
         self.end = room;
+        self.counted.set((0, 0));
+        // What comes later needs some room as well.
+        self.share = self.elements * 2 / 3;
         write(self);
+        self.elements = self.elements.saturating_sub(self.count());
         std::mem::take(&mut self.out)
+    }
+
+    /// Elements of what is written so far.
+    fn count(&self) -> usize {
+        let (from, before) = self.counted.get();
+        let count = before + elements(self.out.get(from..).unwrap_or_default());
+        self.counted.set((self.out.len(), count));
+        count
     }
 
     /// A list of fields; nothing for none.
@@ -140,9 +170,9 @@ impl<'a> Tree<'a> {
         self.out.push_str("</details>");
     }
 
-    /// Whether the room is taken.
+    /// Whether the room is taken, in bytes or in elements.
     pub(crate) fn is_full(&self) -> bool {
-        self.out.len() >= self.end
+        self.out.len() >= self.end || self.count() >= self.share
     }
 
     /// One field with everything below it.

@@ -26,6 +26,11 @@ struct Page<'a> {
 /// The page of a problem; the plain problem where not even a page can be made.
 pub(crate) async fn page(app: &App, visitor: &Visitor, problem: Problem) -> Response {
     let status = problem.status();
+    if problem.name() == crate::people::UNVERIFIED
+        && let Ok(response) = crate::pages::people::unverified(app, visitor).await
+    {
+        return response;
+    }
     let Ok(shell) = visitor.shell(app).await else {
         return last_resort(&problem, visitor.request_id());
     };

@@ -28,6 +28,7 @@ pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod once;
 pub(crate) mod posted;
+pub(crate) mod range;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod show;
@@ -169,7 +170,8 @@ impl Asked {
             .unwrap_or(1)
     }
 
-    /// This query with one name set to another value (or taken away when empty), as `?a=b&c=d`, for links.
+    /// This query with one name set to another value (or taken away when empty), as `?a=b&c=d`, for links. A lone `?` is
+    /// what leads to the same page without any query.
     pub(crate) fn with(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (known, old) in self.0.iter().filter(|(known, old)| known != name && !old.is_empty()) {
@@ -178,12 +180,7 @@ impl Asked {
         if !value.is_empty() {
             query.append_pair(name, value);
         }
-        let query = query.finish();
-        if query.is_empty() {
-            ".".to_owned()
-        } else {
-            format!("?{query}")
-        }
+        format!("?{}", query.finish())
     }
 }
 

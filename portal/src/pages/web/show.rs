@@ -2,6 +2,7 @@
 
 use domain::clock::Timestamp;
 use domain::money::{Currency, Money};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{Html, escape};
@@ -120,23 +121,21 @@ pub(crate) type Moment = Html;
 
 /// `21 Nov 2026, 09:14`.
 pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> Moment {
-    element(
-        at,
-        &at.to_jiff()
-            .to_zoned(zone.clone())
-            .strftime("%-d %b %Y, %H:%M")
-            .to_string(),
-    )
+    element(at, &moment_text(at, zone))
+}
+
+/// `21 Nov 2026, 09:14` as text.
+pub(crate) fn moment_text(at: Timestamp, zone: &TimeZone) -> String {
+    written(at, zone, "%-d %b %Y, %H:%M")
+}
+
+fn written(at: Timestamp, zone: &TimeZone, format: &str) -> String {
+    at.to_jiff().to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 /// `21 Nov 2026, 09:14:05.120`: where the order of events matters.
 pub(crate) fn exact(at: Timestamp, zone: &TimeZone) -> Moment {
-    let text = at
-        .to_jiff()
-        .to_zoned(zone.clone())
-        .strftime("%-d %b %Y, %H:%M:%S%.3f")
-        .to_string();
-    element(at, &text)
+    element(at, &written(at, zone, "%-d %b %Y, %H:%M:%S%.3f"))
 }
 
 /// `21 Nov 2026`.
@@ -146,7 +145,27 @@ pub(crate) fn day(at: Timestamp, zone: &TimeZone) -> Moment {
 
 /// `21 Nov 2026` as text.
 pub(crate) fn day_text(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_jiff().to_zoned(zone.clone()).strftime("%-d %b %Y").to_string()
+    date(at.to_jiff().to_zoned(zone.clone()).date())
+}
+
+/// `21 Nov 2026` of a day of some calendar.
+pub(crate) fn date(day: Date) -> String {
+    day.strftime("%-d %b %Y").to_string()
+}
+
+/// An hour below an axis, and in full: `09:00` and `21 Nov, 09:00`.
+pub(crate) fn hour_label(at: Timestamp, zone: &TimeZone) -> (String, String) {
+    (written(at, zone, "%H:%M"), written(at, zone, "%-d %b, %H:%M"))
+}
+
+/// A day below an axis, and in full: `21 Nov` and `21 Nov 2026`.
+pub(crate) fn day_label(at: Timestamp, zone: &TimeZone) -> (String, String) {
+    (written(at, zone, "%-d %b"), day_text(at, zone))
+}
+
+/// A month below an axis, and in full: `Nov` and `Nov 2026`.
+pub(crate) fn month_label(day: Date) -> (String, String) {
+    (day.strftime("%b").to_string(), day.strftime("%b %Y").to_string())
 }
 
 /// A moment, or [`NOTHING`].
@@ -191,6 +210,15 @@ fn element(at: Timestamp, text: &str) -> Html {
 pub(crate) fn zone_name(zone: &TimeZone) -> String {
     let name = zone.iana_name().unwrap_or("UTC");
     name.rsplit('/').next().unwrap_or(name).replace('_', " ")
+}
+
+/// The name of a meter on bars and in tables: `Total tokens` for `total_tokens`.
+pub(crate) fn meter_name(meter: &str) -> String {
+    let mut letters = meter.replace('_', " ");
+    if let Some(first) = letters.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    letters
 }
 
 /// `tg_live_9kWf…x8Qd`.

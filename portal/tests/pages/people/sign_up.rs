@@ -93,7 +93,7 @@ async fn until_the_address_is_confirmed_people_see_a_notice_and_invite_nobody() 
         &[("email", "bo@kestrel.example"), ("role", "viewer")],
     )
     .await
-    .shows(403, "onfirm your mail address first");
+    .shows(403, "Confirm your address first");
     ines.get("/verify").await.shows(200, "Send the link again");
     let first = server.link("verify", "ines@kestrel.example", "/verify/").await;
     server.later(1_000);

@@ -161,7 +161,12 @@ impl Server {
 
     /// The newest mail of a kind to an address; waits for it.
     pub(crate) async fn mail(&self, kind: &str, to: &str) -> String {
-        for _ in 0..200 {
+        self.mail_within(kind, to, 5).await
+    }
+
+    /// The same; waits for so many seconds.
+    pub(crate) async fn mail_within(&self, kind: &str, to: &str, seconds: u32) -> String {
+        for _ in 0..seconds * 40 {
             if let Some(mail) = self.mails(kind, to).await.pop() {
                 return mail;
             }

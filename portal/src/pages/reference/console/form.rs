@@ -74,6 +74,10 @@ impl Page {
 /// `GET …/try/{slug}`
 pub(in super::super) async fn show(State(app): State<App>, visitor: Visitor, Path(named): Path<Named>) -> web::Page {
     let opened = named.open(&app, &visitor).await?;
+    if opened.reference.entry(&named.name).is_none() {
+        let moved = opened.reference.entry_moved(&named.name);
+        return opened.moved("try", moved.map(|entry| entry.slug.as_str()), false);
+    }
     let entry = entry(&opened, &named)?;
     web::page(&page(&app, &visitor, opened, &entry).await?)
 }

@@ -18,9 +18,8 @@ use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::reference::open::{Named, Opened};
 use crate::pages::web::{self, Form, Member, Posted};
+use crate::people::require_verified;
 
-/// The key ends by itself after so long, should nobody take it back.
-const LIFE_MS: i64 = 5 * 60_000;
 /// Requests of one person within [`WINDOW_MS`].
 const MOST: u32 = 30;
 const WINDOW_MS: i64 = 60_000;
@@ -37,6 +36,7 @@ pub(in super::super) async fn send(
     Path(named): Path<Named>,
     posted: Posted,
 ) -> web::Page {
+    require_verified(member.user()?)?;
     let opened = named.open(&app, &member.visitor).await?;
     let entry = form::entry(&opened, &named)?;
     let consumer = chosen(&app, &member, &opened, &posted).await?;
@@ -64,7 +64,7 @@ pub(in super::super) async fn send(
     let wanted = NewKey {
         name: Some("Try it".to_owned()),
         mode,
-        expires_at: Some(app.clock.now().plus_millis(LIFE_MS)),
+        expires_at: Some(app.clock.now().plus_millis(credentials::BRIEF_MS)),
         scopes: Vec::new(),
         products: vec![page.opened.product.clone()],
         origin: Origin::Portal,
@@ -159,7 +159,7 @@ async fn tried(
     consumer: ConsumerId,
     (wanted, gateway, request): (NewKey, String, Request),
 ) -> Result<Tried, Problem> {
-    let (credential, key) = credentials::make(app, caller, consumer, wanted).await?;
+    let (credential, key) = credentials::make_quietly(app, caller, consumer, wanted).await?;
     let answer = called(app, &gateway, &request, &key).await;
     take_back(app, caller, consumer, credential.id).await;
     answer
@@ -184,7 +184,7 @@ async fn called(app: &App, gateway: &str, request: &Request, key: &ApiKey) -> Re
 }
 
 async fn take_back(app: &App, caller: &Caller, consumer: ConsumerId, id: CredentialId) {
-    if let Err(problem) = credentials::revoke(app, caller, consumer, id).await {
+    if let Err(problem) = credentials::revoke_quietly(app, caller, consumer, id).await {
         tracing::warn!(credential = %id, status = problem.status().as_u16(), "a key of the console ends by itself, not now");
     }
 }
