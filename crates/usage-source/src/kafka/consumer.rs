@@ -239,6 +239,7 @@ fn membership(shared: &Arc<Shared>, settings: &Settings) -> KafkaResult<()> {
         paused: false,
         fetched: BTreeMap::new(),
         measured: None,
+        withheld: false,
     };
     let outcome = fetch.run();
     let member = Arc::clone(fetch.consumer.context());
@@ -259,6 +260,8 @@ struct Fetch<'a> {
     /// The offset after the last message that was fetched of each partition.
     fetched: BTreeMap<u32, u64>,
     measured: Option<Instant>,
+    /// A partition is not fetched because it is not the one that the ledger counted.
+    withheld: bool,
 }
 
 impl Fetch<'_> {
@@ -319,12 +322,13 @@ impl Fetch<'_> {
                 );
                 list.add_partition_offset(&self.settings.topic, number, start)?;
                 self.fetched.insert(partition, offset);
+            } else {
+                self.withheld = true;
             }
         }
         member.waiting().clear();
         self.consumer.incremental_assign(&list)?;
         self.paused = false;
-        self.shared.trouble.over();
         Ok(())
     }
 
@@ -408,6 +412,9 @@ impl Fetch<'_> {
         });
         if let Ok(behind) = behind.sum::<KafkaResult<u64>>() {
             self.shared.state().unfetched = behind;
+            if !self.withheld {
+                self.shared.trouble.over();
+            }
         }
     }
 

@@ -44,6 +44,8 @@ impl Lanes {
     pub(crate) fn new(journal: &Journal, topic: &str) -> Self {
         let positions = Positions::new(journal.dir(), topic);
         let mut known = positions.read();
+        // Whoever has vanished from the journal is shipped to its end.
+        known.retain(|producer, _| journal.recovered().iter().any(|tail| tail.producer == *producer));
         for tail in journal.recovered() {
             if let Some(shipped) = known.get_mut(&tail.producer) {
                 shipped.next_seq = shipped.next_seq.max(tail.first_seq);
