@@ -32,7 +32,7 @@ pub(crate) enum News {
     /// It was made.
     Made(Credential),
     /// The first was replaced by the second.
-    Rotated(Credential, Credential),
+    Rotated(Box<Credential>, Credential),
     /// It was revoked.
     Revoked(Credential),
 }
@@ -54,9 +54,9 @@ async fn told(app: &App, actor: &Actor, news: News) -> Result<(), Problem> {
     };
     let about = About::of(app, &key).await?;
     let letter = match &news {
-        News::Made(key) => made(&about, key, who),
-        News::Rotated(before, after) => rotated(&about, (before, after), who),
-        News::Revoked(key) => revoked(&about, key, who),
+        News::Made(key) => made(&about, key, &who),
+        News::Rotated(before, after) => rotated(&about, (before, after), &who),
+        News::Revoked(key) => revoked(&about, key, &who),
     };
     post(app, key.account_id, letter).await
 }
@@ -142,7 +142,7 @@ fn short(key: &Credential) -> String {
     show::key(&key.prefix, &key.last4)
 }
 
-fn made(about: &About, key: &Credential, who: String) -> Letter {
+fn made(about: &About, key: &Credential, who: &str) -> Letter {
     let ends = key.expires_at.map_or_else(|| "never".to_owned(), |at| about.at(at));
     let letter = about.letter(
         "key-made",
@@ -161,7 +161,7 @@ fn made(about: &About, key: &Credential, who: String) -> Letter {
     }
 }
 
-fn rotated(about: &About, (before, after): (&Credential, &Credential), who: String) -> Letter {
+fn rotated(about: &About, (before, after): (&Credential, &Credential), who: &str) -> Letter {
     let until = before.revoked_at.unwrap_or(after.created_at);
     let overlaps = until > after.created_at;
     let ends = if overlaps {
@@ -185,7 +185,7 @@ fn rotated(about: &About, (before, after): (&Credential, &Credential), who: Stri
     )
 }
 
-fn revoked(about: &About, key: &Credential, who: String) -> Letter {
+fn revoked(about: &About, key: &Credential, who: &str) -> Letter {
     about.letter(
         "key-revoked",
         format!("Key revoked for {}: {}", about.app, title(key)),

@@ -83,7 +83,10 @@ struct PortalSide {
     mailer: Mailer,
 }
 
-async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Books, Error> {
+async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Option<Books>, Error> {
+    if !roles.has_store() {
+        return Ok(None);
+    }
     let config = shared.config;
     let location = match &config.store_url {
         Some(url) => Location::parse(url),
@@ -101,7 +104,7 @@ async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Books, Error> {
     } else {
         None
     };
-    Ok(Books { store, analytics })
+    Ok(Some(Books { store, analytics }))
 }
 
 /// Analytics on the server that the configuration names, else in the data directory.
@@ -132,6 +135,15 @@ impl Certificates {
             gateway: load(roles.gateway, &config.gateway_tls)?,
         })
     }
+
+    /// Loads their files and the filter of the log again whenever the process is told to.
+    fn reload_on_hangup(self, config: &Config, logs: Logs) -> impl Future<Output = ()> + use<> {
+        let pairs = [
+            (self.gateway, config.gateway_tls.clone()),
+            (self.portal, config.portal_tls.clone()),
+        ];
+        reload(pairs, logs, config.log_filter.clone())
+    }
 }
 
 /// Starts everything that the roles name. When it returns, the process is ready.
@@ -158,15 +170,9 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         shared.health.set(condition, false);
     }
     let mut tasks = vec![serve_ops(&shared).await?];
-    let books = if roles.has_store() {
-        Some(open_books(&shared, roles).await?)
-    } else {
-        None
-    };
-    let journal = match roles.gateway {
-        true => Some(data_plane::open_journal(&config, &shared.clock)?),
-        false => None,
-    };
+    let books = open_books(&shared, roles).await?;
+    let journal = roles.gateway.then(|| data_plane::open_journal(&config, &shared.clock));
+    let journal = journal.transpose()?;
     let shipper = journal.as_ref().map(|journal| data_plane::ship(&shared, journal));
     let shipper = shipper.transpose()?.flatten();
     let metering = start_metering(&shared, books.as_ref(), journal.as_ref(), roles).await?;
@@ -195,24 +201,16 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         &feed,
     )
     .await?;
-    if let (Some(portal), address) = (&portal, gateway.as_ref().map(|(running, _)| running.local_addr())) {
-        portal
-            .portal
-            .gateway_at(&reachable(&config.gateway_public_url, address));
+    let counters = gateway.as_ref().map(|(_, counters)| counters.clone());
+    let gateway = gateway.map(|(running, _)| running);
+    if let Some(side) = &portal {
+        let address = gateway.as_ref().map(gateway::Running::local_addr);
+        side.portal.gateway_at(&reachable(&config.gateway_public_url, address));
     }
     tasks.extend(start_upkeep(&shared, books.as_ref(), &feed, roles));
-    if let Some((_, counters)) = &gateway {
-        tasks.push(tokio::spawn(upkeep::sweep(counters.clone(), shared.clock.clone())));
-    }
+    tasks.extend(counters.map(|counters| tokio::spawn(upkeep::sweep(counters, shared.clock.clone()))));
     tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, shipper.clone())));
-    tasks.push(tokio::spawn(reload_on_hangup(
-        [
-            (certificates.gateway, config.gateway_tls.clone()),
-            (certificates.portal, config.portal_tls.clone()),
-        ],
-        logs,
-        config.log_filter.clone(),
-    )));
+    tasks.push(tokio::spawn(certificates.reload_on_hangup(&config, logs)));
     let (health, clock) = (shared.health, shared.clock);
     for condition in roles.conditions() {
         health.set(condition, true);
@@ -222,7 +220,7 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         health,
         clock,
         portal,
-        gateway: gateway.map(|(running, _)| running),
+        gateway,
         metering,
         billing,
         journal,
@@ -441,7 +439,7 @@ fn empty_feed(master_key: &MasterKey) -> Result<(snapshot::Publisher, Feed), Err
 
 type Certificate = (Option<Arc<ServerTls>>, Option<crate::config::TlsFiles>);
 
-async fn reload_on_hangup(certificates: [Certificate; 2], logs: Logs, filter: String) {
+async fn reload(certificates: [Certificate; 2], logs: Logs, filter: String) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return;
     };

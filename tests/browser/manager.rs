@@ -131,10 +131,7 @@ fn whoever_saves_over_a_colleagues_draft_sees_both_texts_first() {
     second.wait_for_text("Both texts");
     assert_eq!(second.status(), 409);
     let both = second.text();
-    assert!(
-        both.contains("$510.00") && both.contains("$520.00"),
-        "{both}"
-    );
+    assert!(both.contains("$510.00") && both.contains("$520.00"), "{both}");
     assert_eq!(second.value("price-0-amount"), "520.00");
     second.screenshot("two-managers");
     second.click("Throw the draft away");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 /// A control plane that holds a question longer than this is away.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where the control plane is.

@@ -164,7 +164,9 @@ impl Broker {
     /// When there is no process to stop.
     pub fn freeze(&self) {
         let pid = check("pid", std::fs::read_to_string(self.dir.join("node1/pid")));
-        let status = Command::new("sh").args(["-c", &format!("kill -STOP {}", pid.trim())]).status();
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -STOP {}", pid.trim())])
+            .status();
         assert!(check("kill", status).success(), "kill -STOP");
     }
 

@@ -310,7 +310,7 @@ pub(crate) async fn replace(
     let credential = tx.rotate_credential(old, &new, until).await?;
     app.commit(tx).await?;
     before.revoked_at = Some(until);
-    key_letters::tell(app, caller, News::Rotated(before, credential.clone()));
+    key_letters::tell(app, caller, News::Rotated(Box::new(before), credential.clone()));
     Ok((credential, key))
 }
 

@@ -376,7 +376,10 @@ impl Fetch<'_> {
 
     fn ends(&self) -> KafkaResult<Vec<End>> {
         let metadata = self.consumer.fetch_metadata(Some(&self.settings.topic), ASK)?;
-        let all = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let all = metadata
+            .topics()
+            .iter()
+            .flat_map(rdkafka::metadata::MetadataTopic::partitions);
         all.map(|one| {
             let partition = u32::try_from(one.id()).unwrap_or(0);
             let (_, offset) = self.watermarks(partition)?;

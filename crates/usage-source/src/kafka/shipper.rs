@@ -269,7 +269,7 @@ impl Work {
             match ensure_topic(&self.settings, LOOK) {
                 Ok(topic) => break topic,
                 Err(error) if error.is_away() && !self.shared.must_end() => {
-                    self.shared.trouble.note(&error.to_string())
+                    self.shared.trouble.note(&error.to_string());
                 }
                 Err(error) => return Err(error.into()),
             }

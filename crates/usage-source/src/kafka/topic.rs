@@ -181,7 +181,7 @@ fn make(settings: &Settings, within: Duration) -> Result<(), TopicError> {
         .request_timeout(Some(within));
     let made = block_on(admin.create_topics([&wanted], &options)).map_err(|error| refuse(error.to_string()))?;
     match made.into_iter().next() {
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | Some(Ok(_)) | None => {
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)) | Ok(_)) | None => {
             tracing::info!(topic, partitions, "usage topic made");
             Ok(())
         }

@@ -175,7 +175,7 @@ impl Session {
                     let about = self.begin(work, batch.producer, batch.first_seq)?;
                     let message = wire::records(&about, &batch);
                     let up_to = Sent::UpTo(batch.next_seq());
-                    self.send(work, message, (up_to, batch.len() as u64))?;
+                    self.send(work, &message, (up_to, batch.len() as u64))?;
                 }
                 Delivery::Unreadable {
                     producer,
@@ -185,7 +185,7 @@ impl Session {
                 } => {
                     let about = self.begin(work, producer, from)?;
                     let message = wire::unreadable(&about, from..to, reason);
-                    self.send(work, message, (Sent::UpTo(to), 0))?;
+                    self.send(work, &message, (Sent::UpTo(to), 0))?;
                 }
                 // Segments have no messages.
                 Delivery::Refused(_) => {}
@@ -216,7 +216,7 @@ impl Session {
             gap: None,
         });
         work.lanes.lane(&about, self.topic.partitions);
-        self.send(work, wire::opened(&about, from), (Sent::Opened, 0))?;
+        self.send(work, &wire::opened(&about, from), (Sent::Opened, 0))?;
         Ok(about)
     }
 
@@ -227,18 +227,18 @@ impl Session {
             let lane = work.lanes.lane(&producer, self.topic.partitions);
             let (opened, end_sent, next) = (lane.opened, lane.end_sent, lane.next());
             if !opened {
-                self.send(work, wire::opened(&producer, next), (Sent::Opened, 0))?;
+                self.send(work, &wire::opened(&producer, next), (Sent::Opened, 0))?;
             }
             let complete = next >= producer.next_seq;
             if let Some(message) = wire::ended(&producer).filter(|_| complete && !end_sent) {
-                self.send(work, message, (Sent::Ended, 0))?;
+                self.send(work, &message, (Sent::Ended, 0))?;
                 tracing::debug!(producer = %id, next_seq = producer.next_seq, "end of a producer sent");
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, work: &mut Work, message: Encoded, (sent, records): (Sent, u64)) -> Result<(), Broken> {
+    fn send(&mut self, work: &mut Work, message: &Encoded, (sent, records): (Sent, u64)) -> Result<(), Broken> {
         let producer = ProducerId::from_bytes(message.key);
         let Some(lane) = work.lanes.get(producer) else {
             return Ok(());
