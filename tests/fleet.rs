@@ -50,23 +50,21 @@ fn load(fleet: &Fleet, gateway: usize, subscriber: &Subscriber, seed: u64) -> Lo
 
 /// Waits until everything that clients saw is counted, and holds all books against each other.
 fn balance(fleet: &Fleet, subscriber: &Subscriber, calls: Vec<Call>) -> Books {
-    let answered: HashSet<&str> = calls
+    let successes: HashSet<&str> = calls
         .iter()
         .filter(|call| call.is_success())
         .map(|call| call.id.as_str())
         .collect();
-    let expected = answered.len();
-    let found = || {
+    let all_counted = || {
         let events = support::books::events(&fleet.api(), &subscriber.subscription);
-        events
-            .iter()
-            .filter(|event| answered.contains(event.request_id.as_str()))
-            .count()
+        let counted: HashSet<&str> = events.iter().map(|event| event.request_id.as_str()).collect();
+        successes.is_subset(&counted)
     };
     until("every success is counted", Duration::from_secs(120), || {
-        found() >= expected
+        std::thread::sleep(Duration::from_millis(500));
+        all_counted()
     });
-    drop(answered);
+    drop(successes);
     let mut books = Books::read(&fleet.api(), subscriber, calls, fleet.upstream.served());
     books.invoiced = Some(invoices::billed_requests(&fleet.api(), subscriber));
     assert_balanced(&books);

@@ -67,7 +67,7 @@ pub struct Reference {
 /// Schemas of one document that have pages.
 const MOST_SCHEMAS: usize = 50_000;
 /// Above this the index of a reference lists groups only.
-const LONGEST_INDEX: usize = 300;
+const LONGEST_INDEX: usize = 200;
 
 impl Reference {
     /// Reads a document.

@@ -173,6 +173,8 @@ fn main_text(reply: &Reply) -> (String, String) {
     (main, text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+const NOTHING_TO_DO: &str = "nothing to do next";
+
 /// What is wrong with a page of a deployment that holds nothing.
 fn wrong(reply: &Reply) -> Option<&'static str> {
     let is_page = reply
@@ -191,7 +193,7 @@ fn wrong(reply: &Reply) -> Option<&'static str> {
     } else if words.contains(&"NaN") || words.contains(&"undefined") || words.contains(&"null") {
         Some("NaN, undefined or null")
     } else if !main.contains("<a ") && !main.contains("<button") {
-        Some("nothing to do next")
+        Some(NOTHING_TO_DO)
     } else {
         None
     }
@@ -249,7 +251,9 @@ async fn a_deployment_that_holds_nothing_says_on_every_page_what_to_do_next() {
         for (name, browser) in &mut people {
             let reply = browser.get(&address).await;
             looked += 1;
-            if let Some(wrong) = wrong(&reply) {
+            // Who may only read has nothing to do where there is nothing to read.
+            let reads_only = ["support", "billing", "viewer"].contains(name);
+            if let Some(wrong) = wrong(&reply).filter(|wrong| !reads_only || *wrong != NOTHING_TO_DO) {
                 found.push(format!("{name}: {address} ({}): {wrong}", reply.status));
             }
         }

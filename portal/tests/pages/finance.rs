@@ -644,7 +644,7 @@ async fn a_hop_that_lost_something_is_named_with_its_cause() {
         &page,
         &[
             "Something is not equal",
-            "Raw facts requests in analytics, counted one by one 0 0 −100 Differs 100 records have not reached analytics yet",
+            "Raw facts requests in analytics, counted one by one 0 0 −100 Differs 100 records of all customers together have not reached analytics yet",
             "100 of them wait for analytics",
             "Not billed yet",
         ],

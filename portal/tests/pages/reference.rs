@@ -305,7 +305,7 @@ fn intruders(html: &str) -> Vec<String> {
                 }
             }
         }
-        if lower.contains("action=//") || lower.contains("action=\"//") {
+        if attributes.contains("action=//") || lower.contains("action=\"//") {
             found.push(tag.to_owned());
         }
         rest = &rest[end..];
