@@ -10,12 +10,11 @@
 
 mod support;
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::api::{Subscriber, text};
-use support::books::{Books, assert_balanced};
+use support::books::{Books, assert_balanced, differences};
 use support::chance::{Random, seed, setting};
 use support::fleet::{Fleet, SERVERS, status, until};
 use support::invoices;
@@ -49,23 +48,14 @@ fn load(fleet: &Fleet, gateway: usize, subscriber: &Subscriber, seed: u64) -> Lo
 }
 
 /// Waits until everything that clients saw is counted, and holds all books against each other.
-fn balance(fleet: &Fleet, subscriber: &Subscriber, calls: Vec<Call>) -> Books {
-    let successes: HashSet<&str> = calls
-        .iter()
-        .filter(|call| call.is_success())
-        .map(|call| call.id.as_str())
-        .collect();
-    let all_counted = || {
-        let events = support::books::events(&fleet.api(), &subscriber.subscription);
-        let counted: HashSet<&str> = events.iter().map(|event| event.request_id.as_str()).collect();
-        successes.is_subset(&counted)
-    };
-    until("every success is counted", Duration::from_secs(120), || {
+fn balance(fleet: &Fleet, subscriber: &Subscriber, calls: &[Call]) -> Books {
+    let read = || Books::read(&fleet.api(), subscriber, calls.to_vec(), fleet.upstream.served());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut books = read();
+    while !differences(&books).is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(500));
-        all_counted()
-    });
-    drop(successes);
-    let mut books = Books::read(&fleet.api(), subscriber, calls, fleet.upstream.served());
+        books = read();
+    }
     books.invoiced = Some(invoices::billed_requests(&fleet.api(), subscriber));
     assert_balanced(&books);
     books
@@ -81,7 +71,7 @@ fn two_gateways_serve_meter_and_bill_as_one_platform() {
     let loads: Vec<_> = (0..2).map(|gateway| load(&fleet, gateway, &subscriber, 7)).collect();
     loads.iter().for_each(|load| load.wait_successes(200));
     let calls: Vec<Call> = loads.into_iter().flat_map(Load::stop).collect();
-    balance(&fleet, &subscriber, calls);
+    balance(&fleet, &subscriber, &calls);
     let nodes = fleet.api().get("/gateways");
     let names: Vec<_> = nodes["items"]
         .as_array()
@@ -202,7 +192,7 @@ fn nothing_is_lost_and_nothing_counted_twice_whatever_is_killed() {
         load.wait_successes(load.successes() + 50);
     }
     let calls: Vec<Call> = loads.into_iter().flat_map(Load::stop).collect();
-    let books = balance(&fleet, &subscriber, calls);
+    let books = balance(&fleet, &subscriber, &calls);
     println!(
         "{rounds} rounds survived: {} requests, {} facts, {} billed",
         books.calls.len(),

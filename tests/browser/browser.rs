@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
@@ -263,8 +264,10 @@ impl Browser {
 
     /// Presses a key in whatever has the focus.
     pub fn press(&self, key: char) {
-        let active = wait(self.client().active_element()).unwrap();
-        wait(active.send_keys(&key.to_string())).unwrap();
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: key })
+            .then(KeyAction::Up { value: key });
+        wait(self.client().perform_actions(keys)).unwrap();
     }
 
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {

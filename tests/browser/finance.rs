@@ -219,7 +219,7 @@ fn an_invoice_is_made_void_with_a_reason_and_issued_again_and_a_payment_sent_twi
     browser.send(&format!("[action='{page}/void']"), &[]);
     assert_eq!(browser.status(), 422, "void without a reason");
     browser.send(&format!("[action='{page}/void']"), &[("reason", "Wrong address")]);
-    assert!(browser.path().starts_with(&page) && !browser.path().ends_with("void"));
+    assert!(browser.path().starts_with(&page) && !browser.path().contains("/void"));
     assert!(browser.text().contains("Wrong address"), "{}", browser.text());
     browser.go(&format!("{page}/reissue"));
     browser.send(&format!("[action='{page}/reissue']"), &[]);

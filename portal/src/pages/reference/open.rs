@@ -110,6 +110,15 @@ impl Named {
 }
 
 impl Opened {
+    /// What the API is called in the title of a window: with its product where several may have it.
+    pub(crate) fn name(&self) -> String {
+        if self.product_title == self.title {
+            format!("{} {}", self.title, self.version)
+        } else {
+            format!("{} {}, {}", self.title, self.version, self.product_title)
+        }
+    }
+
     /// The navigation; the group of this name is unfolded.
     pub(crate) fn nav(&self, open: Option<&str>) -> Nav {
         let reference = &self.reference;
