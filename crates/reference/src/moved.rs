@@ -51,7 +51,17 @@ fn moved<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
     };
     let by_path = |name: &str| {
         let words: Vec<&str> = name.split('-').take(MOST_WORDS).collect();
-        only(entries.iter(), |entry| fits(&pattern(entry), &words))
+        let known = |tokens: &[Token]| tokens.iter().filter(|token| **token != Token::Parameter).count();
+        let fitting: Vec<(usize, &Entry)> = entries
+            .iter()
+            .map(|entry| (pattern(entry), entry))
+            .filter(|(tokens, _)| fits(tokens, &words))
+            .map(|(tokens, entry)| (known(&tokens), entry))
+            .collect();
+        // A parameter stands for any words: the path that knows the most of them is meant.
+        let most = fitting.iter().map(|(known, _)| *known).max()?;
+        let mut best = fitting.into_iter().filter(|(known, _)| *known == most);
+        best.next().filter(|_| best.next().is_none()).map(|(_, entry)| entry)
     };
     only(entries.iter(), by_id)
         .or_else(|| by_path(&wanted))

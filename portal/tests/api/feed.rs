@@ -79,6 +79,8 @@ async fn a_node_gets_changes_at_once_and_starts_from_disk_without_the_control_pl
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     assert_eq!(first.feed.current().checksum(), server.feed.current().checksum());
+    // A snapshot is on disk a moment after it is served.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let (newest, served) = (server.feed.current().checksum(), first.feed.current().revision());
     drop(first);
     // The same disk, and a control plane that is not there.

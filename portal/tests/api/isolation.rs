@@ -55,7 +55,12 @@ fn rows() -> Vec<Row> {
         row("POST", "/plans/{product}/{plan}/publish", Refused, json!({})),
         row("POST", "/plans/{product}/{plan}/migrate", Refused, json!({"at": "now"})),
         row("GET", "/gateways", Refused, none.clone()),
-        row("PUT", "/gateways/{id}", Refused, none.clone()),
+        row(
+            "PUT",
+            "/gateways/{id}",
+            Refused,
+            json!({"version": "1", "revision": 0, "ready": true, "now": "2026-06-15T10:00:00Z", "started_at": "2026-06-15T10:00:00Z"}),
+        ),
         row("GET", "/feed", Refused, none.clone()),
         row("GET", "/feed/use", Refused, none.clone()),
         row("GET", "/reconciliation", Refused, none.clone()),
