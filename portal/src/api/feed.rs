@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use domain::clock::{Reading, Timestamp};
+use domain::enforce::CalendarUnit;
 use serde::{Deserialize, Serialize};
 use snapshot::{Has, Outlet};
 use store::ledger::WindowUse;
@@ -125,10 +126,10 @@ pub(crate) fn show_doc() -> Doc {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Since {
-    /// Use in the 15 minutes that hold this instant and later.
-    since: String,
-    /// Use in usage periods that began here or later.
-    periods_since: String,
+    /// Use in the 15 minutes that hold this instant and later; of this UTC month unless given.
+    since: Option<String>,
+    /// Use in usage periods that began here or later; in this UTC month unless given.
+    periods_since: Option<String>,
 }
 
 /// What subscriptions have used.
@@ -141,8 +142,9 @@ pub(crate) struct Used {
 
 /// `GET /feed/use`
 pub(crate) async fn used(State(app): State<App>, Query(asked): Query<Since>) -> Answer {
-    let since: Timestamp = number("since", Some(&asked.since))?.unwrap_or_default();
-    let periods: Timestamp = number("periods_since", Some(&asked.periods_since))?.unwrap_or_default();
+    let month = CalendarUnit::Month.window(app.clock.now()).start;
+    let since: Timestamp = number("since", asked.since.as_ref())?.unwrap_or(month);
+    let periods: Timestamp = number("periods_since", asked.periods_since.as_ref())?.unwrap_or(month);
     let items = app.store.used_since(since, periods).await?;
     Ok(answer::json(StatusCode::OK, &Used { items }))
 }
