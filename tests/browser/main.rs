@@ -28,7 +28,6 @@ mod mails;
 mod manager;
 mod pages;
 mod people;
-mod reference;
 mod screenshots;
 mod site;
 mod visitor;
