@@ -105,7 +105,7 @@ fn figures_of_a_consumer_are_those_of_the_admin_api_on_the_page_and_in_the_csv()
             .filter_map(|item| item["requests"].as_u64());
         requests.sum::<u64>()
     };
-    browser.wait_until("the calls are not counted", || counted() == 7);
+    browser.wait_longer("the calls are not counted", || counted() == 7);
     browser.go(&format!("/admin/analytics?consumer={}&by=operation", consumer.consumer));
     let rows = browser.page().main_text();
     assert!(rows.contains(" 7 "), "{rows}");
@@ -192,5 +192,5 @@ fn the_portal_takes_the_colours_of_a_company_and_refuses_those_that_nobody_can_r
     assert!(visitor.page("/").links().iter().all(|link| link != "/signup"));
     browser.go("/admin/settings");
     browser.send("[action='/admin/settings/mail']", &[("to", "ops@example.com")]);
-    browser.wait_until("no test mail", || !house.outbox().to("ops@example.com").is_empty());
+    browser.wait_longer("no test mail", || !house.outbox().to("ops@example.com").is_empty());
 }

@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 use crate::driver::{self, Scripts, wait};
 use crate::html::Page;
 
-/// How long a page may take to show something.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a page may take to show something, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long work may take that is done in passes: one begins every few seconds, and lets what has just happened settle.
+const PATIENCE_WITH_PASSES: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
@@ -270,8 +273,17 @@ impl Browser {
         wait(self.client().perform_actions(keys)).unwrap();
     }
 
-    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.wait_at_most(PATIENCE, what, is_so);
+    }
+
+    /// Waits for what no page does by itself, but a pass of billing, metering or mail.
+    pub fn wait_longer(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.wait_at_most(PATIENCE_WITH_PASSES, what, is_so);
+    }
+
+    fn wait_at_most(&self, patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + patience;
         while !is_so() {
             assert!(
                 Instant::now() < deadline,

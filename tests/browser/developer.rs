@@ -125,7 +125,7 @@ fn change_to_a_paid_plan(browser: &Browser, app: &str) {
     assert!(browser.text().contains("World Time, Pro"), "{}", browser.text());
     browser.go("/app/billing");
     let is_invoice = |link: &&String| link.starts_with("/app/billing/invoices/") && !link.ends_with(".pdf");
-    browser.wait_until("there is no invoice", || {
+    browser.wait_longer("there is no invoice", || {
         browser.reload();
         browser.page().links().iter().any(|link| is_invoice(&link))
     });

@@ -34,7 +34,7 @@ impl Outbox {
 
     /// The newest link to a path that begins like this, in a mail to this address.
     pub fn wait_for_link(&self, address: &str, path: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(link) = self.to(address).iter().rev().find_map(|mail| mail.link(path)) {
                 return link;
