@@ -25,6 +25,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tollgate-description", &["domain"]),
     ("tollgate-documents", &["domain"]),
     ("tollgate-mail", &["domain"]),
+    ("tollgate-reconciliation", &["domain", "store", "analytics"]),
     ("tollgate-reference", &["description"]),
     ("tollgate-snapshot", &["domain", "description"]),
     // The services; they never know each other.
@@ -66,6 +67,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "description",
             "documents",
             "mail",
+            "reconciliation",
             "reference",
             "serving",
             "telemetry",

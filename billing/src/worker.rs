@@ -57,6 +57,33 @@ impl std::fmt::Debug for Freshness {
     }
 }
 
+/// Has every hop counted before a run: given the run's slot and its time, ready when that is done, or when it has taken too
+/// long to wait for. What differs is told to people; it holds no invoice.
+#[derive(Clone)]
+pub struct Reconciliation(Arc<dyn Fn(String, Timestamp) -> BoxFuture<Result<(), HookError>> + Send + Sync>);
+
+impl Reconciliation {
+    /// From an async function.
+    pub fn new<F, R>(function: F) -> Self
+    where
+        F: Fn(String, Timestamp) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        Self(Arc::new(move |slot, now| Box::pin(function(slot, now))))
+    }
+
+    /// For a process that nobody reconciles for.
+    pub fn none() -> Self {
+        Self::new(|_, _| async { Ok(()) })
+    }
+}
+
+impl std::fmt::Debug for Reconciliation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reconciliation")
+    }
+}
+
 /// What billing works with.
 pub struct Parts {
     /// The store; its settings are read anew for every account.
@@ -65,6 +92,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Makes the ledger current.
     pub freshness: Freshness,
+    /// Compares what every hop counted.
+    pub reconciliation: Reconciliation,
     /// Called after subscriptions changed, so that the gateways are told.
     pub changed: Box<dyn Fn() + Send + Sync>,
 }
@@ -257,9 +286,13 @@ impl Handle {
             finalize: run.finalize,
             now,
         };
+        let slot = format!("run/{}", run.id);
         let mut progress = Progress { run: Some(run) };
         let patience = Instant::now() + PATIENCE;
         self.settle(now, patience).await?;
+        if let Err(error) = (self.0.parts.reconciliation.0)(slot, now).await {
+            tracing::warn!(%error, "usage was not reconciled before a billing run");
+        }
         let mut report = self.prepared_pass(pass, &mut progress).await?;
         while report.waiting > 0 && Instant::now() < patience {
             tokio::time::sleep(LOOK_AGAIN).await;

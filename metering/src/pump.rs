@@ -12,7 +12,7 @@ use domain::clock::{Clock, Timestamp};
 use domain::usage::{ProducerId, Record};
 use sha2::Digest as _;
 use store::Store;
-use store::ledger::{AnalyticsBatch, Claim, Ended, ProducerRow};
+use store::ledger::{AnalyticsBatch, Claim, Ended, FactSpan, ProducerRow};
 use tokio::sync::{Notify, mpsc, oneshot};
 use usage_source::{Delivery, End, Ending, Ends, GapKind, Producer, UsageSource};
 
@@ -446,7 +446,11 @@ impl<S: UsageSource> Pump<S> {
 
     async fn finish(&mut self, batches: &[Batch], notes: &[AnalyticsBatch]) -> Result<(), Error> {
         self.analytics.insert(batches).await?;
-        self.store.analytics_done(notes).await?;
+        let spans = batches
+            .iter()
+            .map(|batch| FactSpan::of(batch.facts.iter().map(|(_, fact)| fact.admitted_at)));
+        let stored: Vec<_> = notes.iter().copied().zip(spans).collect();
+        self.store.analytics_done(&stored).await?;
         for note in notes {
             self.source.ack(source_id(note.producer), note.next_seq)?;
         }

@@ -8,6 +8,7 @@ use domain::clock::Timestamp;
 use domain::enforce::Window;
 use domain::ids::{RunId, SubscriptionId};
 use domain::quantity::Quantity;
+use store::Node;
 
 /// A future on the heap.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -52,7 +53,7 @@ hook! {
     /// Starts every billing run that is due by an instant.
     DueRuns(Timestamp) -> Result<DueRun, HookError>;
     /// The gateway of this process and what it serves, where there is one.
-    Gateways(()) -> Result<Vec<GatewayStatus>, HookError>;
+    Gateways(()) -> Result<Vec<Node>, HookError>;
 }
 
 /// What to add up.
@@ -72,27 +73,6 @@ pub struct DueRun {
     pub id: RunId,
     /// Ready when all of it is done.
     pub done: BoxFuture<Result<(), HookError>>,
-}
-
-/// A gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewayStatus {
-    /// Name of the node.
-    pub node: String,
-    /// Its region; empty when there is none.
-    pub region: String,
-    /// Revision of the snapshot that it serves.
-    pub revision: i64,
-    /// Version of its program.
-    pub version: String,
-    /// Whether it takes requests.
-    pub ready: bool,
-    /// Records of usage that wait on its disk to be shipped.
-    pub waiting_records: i64,
-    /// Milliseconds that its clock is ahead of the control plane's.
-    pub clock_offset_ms: i64,
-    /// When it said so.
-    pub seen_at: Timestamp,
 }
 
 /// All hooks.

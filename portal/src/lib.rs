@@ -30,9 +30,7 @@ pub use api::{Access, Area, Need, RouteInfo, Scope, openapi_document, routes};
 pub use app::TestClock;
 pub use bind::{OpenBind, Tls, bind_allowed};
 pub use first_admin::{AdminWish, FirstAdmin, ensure_first_admin};
-pub use hooks::{
-    BoxFuture, DueRun, DueRuns, Freshness, GatewayStatus, Gateways, HookError, Hooks, QuotaQuery, QuotaUse,
-};
+pub use hooks::{BoxFuture, DueRun, DueRuns, Freshness, Gateways, HookError, Hooks, QuotaQuery, QuotaUse};
 pub use pages::{Access as PageAccess, PageInfo, Section, page_routes};
 pub use people::login::{LoginWish, ensure_login};
 pub use portal::{Error, Parts, Portal, Running, Settings};

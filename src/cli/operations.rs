@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::clock::Clock;
-use store::{Location, Store};
+use store::Store;
 
 pub(super) use self::databases::runtime;
 use super::client::{Error, ServerOptions};
@@ -152,14 +152,12 @@ pub(crate) fn migrate(options: &ProcessOptions, environment: &Environment) -> En
 }
 
 fn migrate_all(config: &Config) -> Result<String, String> {
-    let location = match &config.store_url {
-        Some(url) => Location::parse(url),
-        None => Location::Directory(config.data_dir.clone()),
-    };
     let failed = |error: &dyn std::error::Error| causes(error);
     let runtime = databases::runtime().map_err(|error| failed(&error))?;
     runtime.block_on(async {
-        let store = Store::open(&location).await.map_err(|error| failed(&error))?;
+        let store = Store::open(&config.store_location())
+            .await
+            .map_err(|error| failed(&error))?;
         store
             .migrate(Clock::system().now())
             .await

@@ -60,7 +60,7 @@ fn agrees(answer: &Value) -> bool {
     let periods = rows(answer, "periods")
         .iter()
         .all(|period| period["standing"] != "differs");
-    hops && periods && rows(answer, "gaps").is_empty()
+    hops && periods && rows(answer, "differences").is_empty() && rows(answer, "gaps").is_empty()
 }
 
 fn text(value: &Value) -> String {
@@ -80,6 +80,27 @@ fn table(answer: &Value) -> String {
             text(&hop["billable"]),
             text(&hop["difference"])
         ));
+    }
+    for one in rows(answer, "differences") {
+        lines.push_str(&format!(
+            "{} of {} from {} to {}: {} in the ledger, {} found\n",
+            text(&one["hop"]),
+            text(&one["subscription_id"]),
+            text(&one["from"]),
+            text(&one["to"]),
+            text(&one["ledger"]),
+            text(&one["found"])
+        ));
+        for batch in rows(one, "batches") {
+            lines.push_str(&format!(
+                "  records {} to {} (exclusive) of producer {}: {} of {} facts\n",
+                text(&batch["from_seq"]),
+                text(&batch["to_seq"]),
+                text(&batch["producer"]),
+                text(&batch["found"]),
+                text(&batch["handed"])
+            ));
+        }
     }
     for period in rows(answer, "periods") {
         if period["standing"] == "differs" {

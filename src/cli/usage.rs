@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use domain::clock::Clock;
-use store::{Location, Store};
+use store::Store;
 
 use super::operations::runtime;
 use super::{End, ProcessOptions, causes};
@@ -35,13 +35,11 @@ pub(crate) fn run(command: &Command, environment: &Environment) -> End {
 }
 
 fn requeue(config: &Config) -> Result<metering::RequeueReport, String> {
-    let location = match &config.store_url {
-        Some(url) => Location::parse(url),
-        None => Location::Directory(config.data_dir.clone()),
-    };
     let failed = |error: &dyn std::error::Error| causes(error);
     runtime().map_err(|error| failed(&error))?.block_on(async {
-        let store = Store::open(&location).await.map_err(|error| failed(&error))?;
+        let store = Store::open(&config.store_location())
+            .await
+            .map_err(|error| failed(&error))?;
         let report = metering::requeue(&store, Clock::system().now()).await;
         store.close().await;
         report.map_err(|error| failed(&error))

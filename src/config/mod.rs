@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::Cidr;
+use store::Location;
 use usage_source::kafka;
 
 pub(crate) use keys::nearest;
@@ -212,6 +213,14 @@ impl Config {
         };
         let settings = kafka::Settings::parse(url, &options);
         settings.map(Some).map_err(|error| Error::Together(error.to_string()))
+    }
+
+    /// Where the relational store is.
+    pub(crate) fn store_location(&self) -> Location {
+        match &self.store_url {
+            Some(url) => Location::parse(url),
+            None => Location::Directory(self.data_dir.clone()),
+        }
     }
 
     /// Where the embedded deployment keeps `name`.

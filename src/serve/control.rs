@@ -13,11 +13,11 @@ use domain::quantity::Quantity;
 use domain::usage::Outcome;
 use mail::Mailer;
 use metering::Currency;
-use portal::{DueRun, DueRuns, Freshness, GatewayStatus, Gateways, HookError, Hooks, Portal, QuotaQuery, QuotaUse};
+use portal::{DueRun, DueRuns, Freshness, Gateways, HookError, Hooks, Portal, QuotaQuery, QuotaUse};
 use serving::tls::ServerTls;
 use snapshot::Feed;
-use store::Store;
 use store::billing::{NewBillingRun, RunScope};
+use store::{Node, Store};
 
 use super::start::Shared;
 use super::{Error, data_dir};
@@ -97,17 +97,19 @@ pub(super) struct Seen {
     pub(super) feed: Feed,
     pub(super) node: String,
     pub(super) region: String,
+    pub(super) started_at: Timestamp,
 }
 
 impl Seen {
-    fn status(&self, clock: &Clock) -> GatewayStatus {
-        GatewayStatus {
+    fn status(&self, clock: &Clock) -> Node {
+        Node {
             node: self.node.clone(),
             region: self.region.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: true,
             waiting_records: 0,
             clock_offset_ms: 0,
+            started_at: self.started_at,
             revision: i64::try_from(self.feed.current().revision()).unwrap_or(i64::MAX),
             seen_at: clock.now(),
         }

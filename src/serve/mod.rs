@@ -10,6 +10,7 @@ mod data_dir;
 mod data_plane;
 mod follow;
 mod ops;
+mod reconciling;
 mod roles;
 mod start;
 mod tls;

@@ -12,10 +12,11 @@ use domain::sealed::MasterKey;
 use journal::Journal;
 use mail::Mailer;
 use metering::{Currency, Metering};
+use reconciliation::Reconciler;
 use serving::health::Health;
 use serving::tls::ServerTls;
 use snapshot::Feed;
-use store::{Location, Store};
+use store::Store;
 use telemetry::{Logs, Metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +26,7 @@ use usage_source::{Segments, UsageSource};
 
 use super::control::{self, Seen, Wake};
 use super::data_plane::{self, Fed, Ledger, Reporter};
-use super::{Error, Roles, data_dir, follow, ops, tls, upkeep};
+use super::{Error, Roles, data_dir, follow, ops, reconciling, tls, upkeep};
 use crate::config::{Config, Environment};
 
 /// Mails that wait when the process ends get so long for one more try.
@@ -53,10 +54,10 @@ pub(super) struct Shared<'a> {
 }
 
 /// The databases of the roles that have them.
-struct Books {
-    store: Store,
+pub(super) struct Books {
+    pub(super) store: Store,
     /// Of portal and metering.
-    analytics: Option<Analytics>,
+    pub(super) analytics: Option<Analytics>,
 }
 
 /// A running platform, or the roles of it that this process has.
@@ -67,6 +68,7 @@ pub(crate) struct Running {
     portal: Option<PortalSide>,
     gateway: Option<gateway::Running>,
     metering: Option<Metering>,
+    reconciler: Option<Reconciler>,
     billing: Option<Billing>,
     journal: Option<Arc<Journal>>,
     shipper: Option<Arc<Shipper>>,
@@ -88,11 +90,7 @@ async fn open_books(shared: &Shared<'_>, roles: Roles) -> Result<Option<Books>, 
         return Ok(None);
     }
     let config = shared.config;
-    let location = match &config.store_url {
-        Some(url) => Location::parse(url),
-        None => Location::Directory(config.data_dir.clone()),
-    };
-    let store = Store::open(&location).await?;
+    let store = Store::open(&config.store_location()).await?;
     store.migrate(shared.clock.now()).await?;
     if shared.environment.test_clock()
         && let Some(reading) = store.test_clock().await?
@@ -181,7 +179,14 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     let currency = direct.map(Metering::currency);
     let (publisher, feed) = empty_feed(&shared.master_key)?;
     let wake = Wake::default();
-    let billing = start_billing(&shared, books.as_ref(), currency.clone(), wake.clone(), roles);
+    let reconciler = reconciling::start(&shared, books.as_ref(), roles);
+    let billing = start_billing(
+        &shared,
+        books.as_ref(),
+        (currency.clone(), reconciler.as_ref()),
+        wake.clone(),
+        roles,
+    );
     let mut control = Control {
         publisher: Some(publisher),
         currency,
@@ -222,6 +227,7 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         portal,
         gateway,
         metering,
+        reconciler,
         billing,
         journal,
         shipper,
@@ -275,7 +281,7 @@ fn meter<S: UsageSource>(shared: &Shared<'_>, books: &Books, analytics: &Analyti
 fn start_billing(
     shared: &Shared<'_>,
     books: Option<&Books>,
-    currency: Option<Currency>,
+    (currency, reconciler): (Option<Currency>, Option<&Reconciler>),
     wake: Wake,
     roles: Roles,
 ) -> Option<Billing> {
@@ -291,6 +297,7 @@ fn start_billing(
         store: books.store.clone(),
         clock: shared.clock.clone(),
         freshness,
+        reconciliation: reconciling::before_runs(&books.store, reconciler),
         changed: Box::new(move || wake.call()),
     }))
 }
@@ -325,6 +332,7 @@ impl Control {
             feed: self.feed.clone(),
             node: shared.config.node.clone(),
             region: shared.config.region.clone(),
+            started_at: shared.clock.now(),
         };
         let plane = control::Plane {
             store: books.store.clone(),
@@ -533,6 +541,7 @@ impl Running {
             let _ = task.await;
         }
         ship_the_rest(self.shipper).await;
+        drop(self.reconciler);
         if let Some(metering) = self.metering {
             metering.stop().await;
         }

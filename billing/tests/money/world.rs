@@ -98,6 +98,7 @@ impl World {
             store: store.clone(),
             clock: Clock::frozen(at("2020-01-01T00:00:00Z")),
             freshness: Freshness::none(),
+            reconciliation: billing::Reconciliation::none(),
             changed: Box::new(|| {}),
         });
         Self {

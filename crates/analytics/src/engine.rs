@@ -10,7 +10,7 @@ use crate::batch::Batch;
 use crate::clickhouse::ClickHouse;
 use crate::embedded::Embedded;
 use crate::error::Error;
-use crate::events::{Cursor, EventFilter, Evidence, RawCount, StoredFact, StoredSample};
+use crate::events::{BatchCounts, Cursor, EventFilter, Evidence, RawCounts, StoredFact, StoredSample};
 use crate::recent::RecentFilter;
 use crate::settings::{Server, Settings};
 use crate::usage::{Billable, UsageQuery, UsageRow};
@@ -98,12 +98,20 @@ impl Analytics {
         by_engine!(self, engine => engine.usage(query, billable))
     }
 
-    /// Counts the facts of a filter one by one, without any roll-up: what every other number must agree with.
+    /// Counts the facts of a filter one by one, by who pays.
     ///
     /// # Errors
     /// When the engine fails.
-    pub async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
-        by_engine!(self, engine => engine.raw_count(filter, billable))
+    pub async fn raw_counts(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCounts, Error> {
+        by_engine!(self, engine => engine.raw_counts(filter, billable))
+    }
+
+    /// Counts the facts from `from` up to but without `to`, by ledger commit and producer.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub async fn facts_by_batch(&self, from: Timestamp, to: Timestamp) -> Result<BatchCounts, Error> {
+        by_engine!(self, engine => engine.facts_by_batch(from, to))
     }
 
     /// Everything recorded of a request id: facts (several where a client used it more than once), oldest first.

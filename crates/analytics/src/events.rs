@@ -1,5 +1,6 @@
 //! Single facts: lists, one request, and the requests behind an invoice line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use domain::clock::Timestamp;
 use domain::ids::{AccountId, ConsumerId, SubscriptionId};
 use domain::key::Mode;
 use domain::limit::REQUESTS;
-use domain::usage::{Fact, Kind, ProducerId, RejectionSample};
+use domain::usage::{Fact, Kind, Outcome, ProducerId, RejectionSample};
 
 use crate::engine::Analytics;
 use crate::error::Error;
@@ -118,6 +119,24 @@ pub struct RawCount {
     pub billable: u64,
 }
 
+impl RawCount {
+    /// Takes so many facts of one outcome.
+    pub(crate) fn add(&mut self, of: Option<SubscriptionId>, outcome: &Outcome, facts: u64, billable: Billable<'_>) {
+        self.facts += facts;
+        // Neither a part of a request that goes on, nor what nobody pays for.
+        if outcome.kind != Kind::Checkpoint && of.is_some() {
+            self.requests += facts;
+            self.billable += if billable(outcome) { facts } else { 0 };
+        }
+    }
+}
+
+/// Facts, counted one by one, by who pays.
+pub type RawCounts = BTreeMap<Option<SubscriptionId>, RawCount>;
+
+/// Facts by the ledger commit that counted them and by who wrote them.
+pub type BatchCounts = BTreeMap<(u64, ProducerId), u64>;
+
 /// Which requests stand behind a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -164,6 +183,20 @@ pub(crate) fn cursor(stored: &StoredFact) -> Cursor {
 }
 
 impl Analytics {
+    /// Counts the facts of a filter one by one, without any roll-up: what every other number must agree with.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
+        let counts = self.raw_counts(filter, billable).await?;
+        let sum = |of: fn(&RawCount) -> u64| counts.values().map(of).sum();
+        Ok(RawCount {
+            facts: sum(|count| count.facts),
+            requests: sum(|count| count.requests),
+            billable: sum(|count| count.billable),
+        })
+    }
+
     /// Facts in order of time; at most `limit`.
     ///
     /// # Errors

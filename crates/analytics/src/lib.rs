@@ -26,7 +26,7 @@ pub use clickhouse::ClickHouse;
 pub use embedded::Embedded;
 pub use engine::{Analytics, open};
 pub use error::Error;
-pub use events::{Cursor, EventFilter, Evidence, Page, RawCount, StoredFact, StoredSample};
+pub use events::{BatchCounts, Cursor, EventFilter, Evidence, Page, RawCount, RawCounts, StoredFact, StoredSample};
 pub use recent::RecentFilter;
 pub use settings::{Server, Settings};
 pub use usage::{Billable, Dimension, Interval, UsageQuery, UsageRow};

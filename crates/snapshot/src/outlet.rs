@@ -160,34 +160,31 @@ impl Outlet {
         };
         let delta = has.and_then(|has| lines.since(has, &header));
         match delta {
-            Some(rows) if rows.is_empty() && has.is_some_and(|has| has.revision == header.revision) => {
-                header.since = has.map(|has| has.revision);
-                (known != header.clock).then(|| text(&header, std::iter::empty()))
-            }
+            // It has everything, but perhaps not the clock.
+            Some(rows) if rows.is_empty() && known == header.clock => None,
             Some(rows) => {
                 header.since = has.map(|has| has.revision);
-                header.rows = rows.iter().map(|delta| delta.lines.len() as u64).sum();
-                Some(text(
-                    &header,
-                    rows.iter()
-                        .flat_map(|delta| delta.lines.iter().map(|line| line.text.to_vec())),
-                ))
+                let rows: Vec<&Line> = rows.iter().flat_map(|delta| delta.lines.iter()).collect();
+                Some(text(&header, &rows))
             }
             None => {
                 let snapshot = snapshot.clone();
                 drop(kept);
-                let rows: Vec<_> = snapshot.rows().map(|change| Line::of(&change).text.to_vec()).collect();
-                header.rows = rows.len() as u64;
-                Some(text(&header, rows.into_iter()))
+                let rows: Vec<Line> = snapshot.rows().map(|change| Line::of(&change)).collect();
+                Some(text(&header, &rows.iter().collect::<Vec<_>>()))
             }
         }
     }
 }
 
-fn text(header: &Header, rows: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+fn text(header: &Header, rows: &[&Line]) -> Vec<u8> {
+    let header = Header {
+        rows: rows.len() as u64,
+        ..header.clone()
+    };
     let mut text = header.line();
     for row in rows {
-        text.extend_from_slice(&row);
+        text.extend_from_slice(&row.text);
         text.push(b'\n');
     }
     text

@@ -253,6 +253,7 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     let mut books = Books::new().await;
     let wanted = counted_but_not_stored(&books, &settings).await;
     let left = books.store.pending_analytics(100).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|batch| (batch, None)).collect();
     books.store.analytics_done(&left).await.unwrap();
     books.analytics = analytics::Analytics::embedded(&books.dir.path().join("analytics.db"))
         .await

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::clock::{Reading, Timestamp};
 use domain::enforce::CalendarUnit;
 use serde::{Deserialize, Serialize};
+use snapshot::wire::Checksum;
 use snapshot::{Has, Outlet};
 use store::ledger::WindowUse;
 use utoipa::{IntoParams, ToSchema};
@@ -17,56 +18,55 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{self, Answer};
 use super::endpoint::Doc;
 use crate::app::{App, TestClock};
-use crate::http::problem::{Fault, Problem};
-use crate::http::query::Query;
+use crate::http::problem::Problem;
+use crate::http::query::{Query, from_text};
 
 /// A question may be held so long.
 const LONGEST_WAIT: u64 = 30;
 
 /// What a gateway has.
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Ask {
     /// The revision that it serves; everything is sent without.
-    since: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    since: Option<u64>,
     /// The checksum of the state that it serves.
-    checksum: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    checksum: Option<Checksum>,
     /// Seconds to wait for something new, 30 at most.
-    wait: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    wait: Option<u64>,
     /// How its clock stands.
-    clock_offset_ms: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    clock_offset_ms: Option<i64>,
     /// Where its clock stands still.
-    clock_frozen_at: Option<String>,
-}
-
-fn number<T: std::str::FromStr>(name: &str, text: Option<&String>) -> Result<Option<T>, Problem> {
-    let read = |text: &String| {
-        let fault = || Problem::invalid(vec![Fault::parameter(name, format!("cannot be read: {text}"))]);
-        text.parse().map_err(|_| fault())
-    };
-    text.map(read).transpose()
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    clock_frozen_at: Option<Timestamp>,
 }
 
 impl Ask {
-    fn has(&self) -> Result<Option<Has>, Problem> {
-        let revision = number("since", self.since.as_ref())?;
-        let checksum = number("checksum", self.checksum.as_ref())?;
-        Ok(revision
-            .zip(checksum)
-            .map(|(revision, checksum)| Has { revision, checksum }))
+    fn has(&self) -> Option<Has> {
+        self.since
+            .zip(self.checksum)
+            .map(|(revision, checksum)| Has { revision, checksum })
     }
 
-    fn clock(&self) -> Result<Option<Reading>, Problem> {
-        let offset = number("clock_offset_ms", self.clock_offset_ms.as_ref())?;
-        let frozen_at = number("clock_frozen_at", self.clock_frozen_at.as_ref())?;
-        Ok(offset.map(|offset_ms| Reading { offset_ms, frozen_at }))
+    fn clock(&self) -> Option<Reading> {
+        let frozen_at = self.clock_frozen_at;
+        self.clock_offset_ms.map(|offset_ms| Reading { offset_ms, frozen_at })
     }
 }
 
 /// `GET /feed`
 pub(crate) async fn show(State(app): State<App>, Query(ask): Query<Ask>) -> Answer {
-    let (has, clock) = (ask.has()?, ask.clock()?);
-    let wait = number("wait", ask.wait.as_ref())?.unwrap_or(0).min(LONGEST_WAIT);
+    let (has, clock) = (ask.has(), ask.clock());
+    let wait = ask.wait.unwrap_or(0).min(LONGEST_WAIT);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);
     let outlet = app.publisher.outlet();
     let has = match has {
@@ -123,13 +123,17 @@ pub(crate) fn show_doc() -> Doc {
 }
 
 /// From when on.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Since {
     /// Use in the 15 minutes that hold this instant and later; of this UTC month unless given.
-    since: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
     /// Use in usage periods that began here or later; in this UTC month unless given.
-    periods_since: Option<String>,
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    periods_since: Option<Timestamp>,
 }
 
 /// What subscriptions have used.
@@ -143,8 +147,8 @@ pub(crate) struct Used {
 /// `GET /feed/use`
 pub(crate) async fn used(State(app): State<App>, Query(asked): Query<Since>) -> Answer {
     let month = CalendarUnit::Month.window(app.clock.now()).start;
-    let since: Timestamp = number("since", asked.since.as_ref())?.unwrap_or(month);
-    let periods: Timestamp = number("periods_since", asked.periods_since.as_ref())?.unwrap_or(month);
+    let since = asked.since.unwrap_or(month);
+    let periods = asked.periods_since.unwrap_or(month);
     let items = app.store.used_since(since, periods).await?;
     Ok(answer::json(StatusCode::OK, &Used { items }))
 }

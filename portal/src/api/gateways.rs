@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::answer::{self, Answer, Id};
 use super::endpoint::Doc;
 use crate::app::App;
-use crate::hooks::GatewayStatus;
 use crate::http::body::Body;
 use crate::http::cursor::Listed;
 use crate::http::problem::{Fault, Problem};
@@ -45,29 +44,20 @@ pub(crate) struct GatewayBody {
 }
 
 /// The gateway of this process and those that have reported lately.
-pub(crate) async fn all(app: &App) -> Result<Vec<GatewayStatus>, Problem> {
+pub(crate) async fn all(app: &App) -> Result<Vec<Node>, Problem> {
     let mut nodes = app.hooks.gateways.call(()).await.map_err(|error| {
         tracing::error!(%error, "the gateways cannot be listed");
         Problem::internal()
     })?;
     let since = app.clock.now().plus_millis(-LISTED_MS);
-    nodes.extend(app.store.nodes(since).await?.into_iter().map(|node| GatewayStatus {
-        node: node.node,
-        region: node.region,
-        version: node.version,
-        revision: node.revision,
-        ready: node.ready,
-        waiting_records: node.waiting_records,
-        clock_offset_ms: node.clock_offset_ms,
-        seen_at: node.seen_at,
-    }));
+    nodes.extend(app.store.nodes(since).await?);
     Ok(nodes)
 }
 
 /// `GET /gateways`
 pub(crate) async fn list(State(app): State<App>) -> Answer {
     let newest = app.store.revision().await?;
-    let body = |node: GatewayStatus| GatewayBody {
+    let body = |node: Node| GatewayBody {
         lag: newest.saturating_sub(node.revision).max(0),
         node: node.node,
         region: node.region,

@@ -5,33 +5,31 @@
 //! force have billed. Whatever is not equal says where the difference comes from. The numbers of one account leave out
 //! what belongs to no subscription.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use analytics::{Dimension, EventFilter, Interval, UsageQuery};
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::billable::{Policy, billable};
 use domain::clock::Timestamp;
 use domain::ids::{AccountId, SubscriptionId};
-use domain::key::Mode;
-use domain::limit::REQUESTS;
-use domain::quantity::Quantity;
-use domain::usage::Outcome;
+use reconciliation::{Comparison, Hop as Place, Period, Range, Standing, Whose, compare, periods};
 use serde::{Deserialize, Serialize};
-use store::billing::{BookedPart, Books};
+use store::ledger::DoneReconciliation;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{self, Answer};
 use super::billing::TAG;
 use super::caller::Caller;
 use super::endpoint::Doc;
-use super::usage::{billed, fresh, wrong};
+use super::usage::{fresh, wrong};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::http::query::{Query, from_text};
 
-const QUARTER_HOUR_MS: i64 = 900_000;
 const MAX_MS: i64 = 35 * 86_400_000;
+const QUARTER_HOUR_MS: i64 = 900_000;
+/// What differs at two looks differs: counting goes on between them.
+const LOOKS: (u32, Duration) = (3, Duration::from_millis(300));
 
 /// Which time, of whom.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -65,24 +63,6 @@ pub(crate) struct Hop {
     pub(crate) difference: i64,
 }
 
-/// How the bill of a usage period stands to its usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Standing {
-    /// It should be equal and is not: someone must look.
-    Differs,
-    /// Usage came late; the next invoice takes it up.
-    Late,
-    /// The plan prices some operations only.
-    PartlyPriced,
-    /// The plan has no price for requests.
-    Unpriced,
-    /// The period is not billed yet.
-    Open,
-    /// Billed is what was used.
-    Equal,
-}
-
 /// A usage period with traffic in the time, in all.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ReconciliationPeriod)]
@@ -103,10 +83,62 @@ pub(crate) struct PeriodItem {
     pub(crate) billed: u64,
     /// Billed, without what should be.
     pub(crate) difference: i64,
-    #[schema(inline)]
-    pub(crate) standing: Standing,
+    /// `differs` (someone must look), `late` (usage came late; the next invoice takes it up), `partly_priced` (the plan
+    /// prices some operations only), `unpriced` (the plan has no price for requests), `open` (not billed yet) or `equal`.
+    pub(crate) standing: &'static str,
     /// The documents.
     pub(crate) documents: Vec<String>,
+}
+
+/// Records of which analytics has not all facts, or too many.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReconciliationBatch)]
+pub(crate) struct BatchItem {
+    pub(crate) producer: String,
+    pub(crate) from_seq: u64,
+    /// The one after the last.
+    pub(crate) to_seq: u64,
+    /// Facts that analytics was handed.
+    pub(crate) handed: u64,
+    /// Facts that it has.
+    pub(crate) found: u64,
+}
+
+/// Requests of a subscription that a hop counts otherwise than the ledger.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReconciliationDifference)]
+pub(crate) struct DifferenceItem {
+    /// `facts` or `rollups`.
+    pub(crate) hop: &'static str,
+    #[schema(value_type = String)]
+    pub(crate) subscription_id: SubscriptionId,
+    /// The shortest time that shows it, a quarter of an hour at least.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) to: Timestamp,
+    /// Requests in the ledger.
+    pub(crate) ledger: u64,
+    /// Requests in the hop.
+    pub(crate) found: u64,
+    /// Where facts are missing: the records that they come from.
+    pub(crate) batches: Vec<BatchItem>,
+}
+
+/// The reconciliation that ran last by itself: every hour, and before a billing run.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReconciliationRun)]
+pub(crate) struct RunItem {
+    /// What it was for.
+    pub(crate) slot: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) to: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) done_at: Timestamp,
+    /// Requests by which hops or bills differed.
+    pub(crate) discrepancy: i64,
 }
 
 /// How far a producer's records have come.
@@ -161,6 +193,11 @@ pub(crate) struct Report {
     #[schema(value_type = String, format = DateTime)]
     pub(crate) to: Timestamp,
     pub(crate) hops: Vec<Hop>,
+    /// Whose requests are counted differently, and when; empty as long as records wait for analytics.
+    pub(crate) differences: Vec<DifferenceItem>,
+    /// Records that are counted and wait for analytics.
+    pub(crate) waiting: u64,
+    pub(crate) last_run: Option<RunItem>,
     /// What differs stands first.
     pub(crate) periods: Vec<PeriodItem>,
     pub(crate) producers: Vec<ProducerItem>,
@@ -170,57 +207,63 @@ pub(crate) struct Report {
     pub(crate) conflicts: u64,
 }
 
-fn units(quantity: Quantity) -> u64 {
-    quantity.ceil_units()
-}
-
-fn billable_part(outcome: &str, quantity: Quantity) -> Quantity {
-    Outcome::from_class_key(outcome).map_or(Quantity::ZERO, |outcome| billable(Policy::V1, &outcome).of(quantity))
-}
-
-fn difference(this: u64, that: u64) -> i64 {
-    let size = i64::try_from(this.abs_diff(that)).unwrap_or(i64::MAX);
-    if this >= that { size } else { -size }
-}
-
 impl Which {
-    fn range(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
-        let floor =
-            |at: Timestamp| Timestamp::from_millis(at.as_millis().div_euclid(QUARTER_HOUR_MS) * QUARTER_HOUR_MS);
-        let to = floor(self.to.unwrap_or(now).plus_millis(QUARTER_HOUR_MS - 1));
-        let from = floor(self.from.unwrap_or_else(|| to.plus_millis(-86_400_000)));
-        if from > to {
+    fn range(&self, now: Timestamp) -> Result<Range, Problem> {
+        let to = self.to.unwrap_or(now);
+        let from = self.from.unwrap_or_else(|| to.plus_millis(-86_400_000));
+        let range = Range::covering(from, to);
+        if range.from > range.to {
             return Err(wrong("from", "`from` lies after `to`"));
         }
-        if to.millis_since(from) > MAX_MS + QUARTER_HOUR_MS {
+        if range.to.millis_since(range.from) > MAX_MS + QUARTER_HOUR_MS {
             return Err(wrong(
                 "from",
                 "every request is counted one by one: ask for at most 35 days",
             ));
         }
-        Ok((from, to))
+        Ok(range)
+    }
+
+    async fn whose(&self, app: &App, caller: &Caller) -> Result<Whose, Problem> {
+        let Some(account) = self.account else {
+            return Ok(Whose::All);
+        };
+        app.store
+            .account(caller.scope(), account)
+            .await?
+            .ok_or_else(|| Problem::missing("account"))?;
+        Ok(Whose::Account(account, app.store.subscription_ids(account).await?))
+    }
+}
+
+impl From<reconciliation::Error> for Problem {
+    fn from(error: reconciliation::Error) -> Self {
+        match error {
+            reconciliation::Error::Store(error) => error.into(),
+            reconciliation::Error::Analytics(error) => error.into(),
+        }
     }
 }
 
 /// Counts everything.
 pub(crate) async fn reconcile(app: &App, caller: &Caller, which: &Which) -> Result<Report, Problem> {
-    if let Some(account) = which.account {
-        app.store
-            .account(caller.scope(), account)
-            .await?
-            .ok_or_else(|| Problem::missing("account"))?;
-    }
-    let (from, to) = which.range(app.clock.now())?;
+    let whose = which.whose(app, caller).await?;
+    let range = which.range(app.clock.now())?;
     fresh(app).await?;
-    let own = match which.account {
-        Some(account) => Some(app.store.subscription_ids(account).await?),
-        None => None,
+    let comparison = compare((&app.store, &app.analytics), range, &whose, LOOKS).await?;
+    let own: Option<&BTreeSet<SubscriptionId>> = match &whose {
+        Whose::Account(_, own) => Some(own),
+        Whose::All | Whose::Subscription(_) => None,
     };
+    let found = periods(&app.store, range, own).await?;
     Ok(Report {
-        from,
-        to,
-        hops: hops(app, (from, to), which.account, own.as_ref()).await?,
-        periods: periods(app, (from, to), own.as_ref()).await?,
+        from: range.from,
+        to: range.to,
+        hops: hops(&comparison),
+        differences: comparison.differences.into_iter().map(difference_item).collect(),
+        waiting: comparison.waiting,
+        last_run: app.store.last_reconciliation().await?.map(run_item),
+        periods: found.into_iter().map(period_item).collect(),
         producers: producers(app).await?,
         gaps: gaps(app).await?,
         unreadable: unreadable(app).await?,
@@ -228,161 +271,74 @@ pub(crate) async fn reconcile(app: &App, caller: &Caller, which: &Which) -> Resu
     })
 }
 
-async fn hops(
-    app: &App,
-    (from, to): (Timestamp, Timestamp),
-    account: Option<AccountId>,
-    own: Option<&BTreeSet<SubscriptionId>>,
-) -> Result<Vec<Hop>, Problem> {
-    let (mut counted, mut counted_billable) = (Quantity::ZERO, Quantity::ZERO);
-    for part in app.store.past_use(from, to).await? {
-        if part.meter == REQUESTS && own.is_none_or(|own| own.contains(&part.subscription)) {
-            counted = counted.saturating_add(part.quantity);
-            counted_billable = counted_billable.saturating_add(billable_part(&part.outcome, part.quantity));
+fn hops(comparison: &Comparison) -> Vec<Hop> {
+    let ledger = comparison.look.total(Place::Ledger).requests;
+    let hop = |place: Place| {
+        let count = comparison.look.total(place);
+        let size = i64::try_from(count.requests.abs_diff(ledger)).unwrap_or(i64::MAX);
+        Hop {
+            hop: place.as_str(),
+            requests: count.requests,
+            billable: count.billable,
+            difference: if count.requests < ledger { -size } else { size },
         }
-    }
-    let filter = EventFilter {
-        from,
-        to,
-        account,
-        consumer: None,
-        subscription: None,
-        mode: Mode::Live,
     };
-    let raw = app.analytics.raw_count(&filter, &billed).await?;
-    let query = UsageQuery {
-        from,
-        to,
-        interval: Interval::Whole,
-        group_by: vec![Dimension::Subscription],
-        filter: account
-            .map(|account| (Dimension::Account, account.to_string()))
-            .into_iter()
-            .collect(),
-        mode: Mode::Live,
-        meter: REQUESTS.to_owned(),
-    };
-    let (mut rolled, mut rolled_billable) = (0_u64, 0_u64);
-    for row in app.analytics.usage(&query, &billed).await? {
-        if row.group.first().is_some_and(Option::is_some) {
-            rolled += row.requests;
-            rolled_billable += units(row.billable);
-        }
-    }
-    let ledger = units(counted);
-    let hop = |hop, requests, billable| Hop {
-        hop,
-        requests,
-        billable,
-        difference: difference(requests, ledger),
-    };
-    Ok(vec![
-        hop("ledger", ledger, units(counted_billable)),
-        hop("facts", raw.requests, raw.billable),
-        hop("rollups", rolled, rolled_billable),
-    ])
+    [Place::Ledger, Place::Facts, Place::Rollups].map(hop).into()
 }
 
-type Key = (SubscriptionId, Timestamp);
-
-#[derive(Default)]
-struct Sum {
-    requests: Quantity,
-    billable: Quantity,
-    written_off: Quantity,
-    billed: Quantity,
-    documents: Vec<String>,
-}
-
-fn sums(books: &Books) -> BTreeMap<Key, Sum> {
-    let key = |part: &BookedPart| (part.subscription, part.period_start);
-    let mut sums: BTreeMap<Key, Sum> = BTreeMap::new();
-    for part in &books.counted {
-        let sum = sums.entry(key(part)).or_default();
-        sum.requests = sum.requests.saturating_add(part.quantity);
-        sum.billable = sum.billable.saturating_add(billable_part(&part.outcome, part.quantity));
-    }
-    for part in &books.written_off {
-        let sum = sums.entry(key(part)).or_default();
-        sum.written_off = sum
-            .written_off
-            .saturating_add(billable_part(&part.outcome, part.quantity));
-    }
-    for part in &books.billed {
-        let sum = sums.entry((part.subscription, part.period_start)).or_default();
-        sum.billed = sum.billed.saturating_add(part.quantity);
-        sum.documents.push(part.document.clone());
-    }
-    sums
-}
-
-async fn periods(
-    app: &App,
-    (from, to): (Timestamp, Timestamp),
-    own: Option<&BTreeSet<SubscriptionId>>,
-) -> Result<Vec<PeriodItem>, Problem> {
-    let books = app.store.books(from, to).await?;
-    let (closed, late): (BTreeSet<Key>, BTreeSet<Key>) = (
-        books.closed.iter().copied().collect(),
-        books.late.iter().copied().collect(),
-    );
-    let mut items = Vec::new();
-    for (key, sum) in sums(&books) {
-        if own.is_some_and(|own| !own.contains(&key.0)) {
-            continue;
-        }
-        let subscription = app.store.subscription(store::Scope::All, key.0).await?;
-        let account_id = subscription.map(|subscription| subscription.account_id);
-        let wanted = units(sum.billable).saturating_sub(units(sum.written_off));
-        let difference = difference(units(sum.billed), wanted);
-        let standing = if difference == 0 {
-            Standing::Equal
-        } else if late.contains(&key) {
-            Standing::Late
-        } else if !closed.contains(&key) && difference < 0 {
-            Standing::Open
-        } else {
-            priced(app, account_id, key).await?
-        };
-        items.push(PeriodItem {
-            subscription_id: key.0,
-            account_id,
-            period_start: key.1,
-            requests: units(sum.requests),
-            billable: units(sum.billable),
-            written_off: units(sum.written_off),
-            billed: units(sum.billed),
-            difference,
-            standing,
-            documents: sum.documents,
-        });
-    }
-    items.sort_by_key(|item| (item.standing, item.period_start, item.subscription_id));
-    Ok(items)
-}
-
-/// Whether a difference comes from what the plans of the period price.
-async fn priced(app: &App, account: Option<AccountId>, (subscription, start): Key) -> Result<Standing, Problem> {
-    let Some(account) = account else {
-        return Ok(Standing::Differs);
+fn difference_item(one: reconciliation::Difference) -> DifferenceItem {
+    let batch = |batch: reconciliation::BatchDifference| BatchItem {
+        producer: batch.producer,
+        from_seq: batch.from_seq,
+        to_seq: batch.to_seq,
+        handed: batch.handed,
+        found: batch.found,
     };
-    let bill = app.store.account_bill(account).await?;
-    let contract = bill
-        .iter()
-        .flat_map(|bill| &bill.contracts)
-        .find(|contract| contract.subscription == subscription);
-    let Some((contract, period)) = contract.and_then(|one| Some((one, one.schedule.period_at(start).ok()?))) else {
-        return Ok(Standing::Differs);
-    };
-    let terms = || contract.within(&period).flat_map(|stretch| &stretch.terms.usage);
-    let of_requests = || terms().filter(|term| term.meter == REQUESTS && term.key.starts_with("usage/"));
-    Ok(if of_requests().next().is_none() {
-        Standing::Unpriced
-    } else if of_requests().any(|term| !term.operations.is_empty()) {
-        Standing::PartlyPriced
-    } else {
-        Standing::Differs
-    })
+    DifferenceItem {
+        hop: one.hop.as_str(),
+        subscription_id: one.subscription_id,
+        from: one.from,
+        to: one.to,
+        ledger: one.ledger,
+        found: one.found,
+        batches: one.batches.into_iter().map(batch).collect(),
+    }
+}
+
+fn run_item(done: DoneReconciliation) -> RunItem {
+    RunItem {
+        slot: done.slot,
+        from: done.from,
+        to: done.to,
+        done_at: done.done_at,
+        discrepancy: done.discrepancy,
+    }
+}
+
+const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Differs => "differs",
+        Standing::Late => "late",
+        Standing::PartlyPriced => "partly_priced",
+        Standing::Unpriced => "unpriced",
+        Standing::Open => "open",
+        Standing::Equal => "equal",
+    }
+}
+
+fn period_item(period: Period) -> PeriodItem {
+    PeriodItem {
+        subscription_id: period.subscription,
+        account_id: period.account,
+        period_start: period.start,
+        requests: period.requests,
+        billable: period.billable,
+        written_off: period.written_off,
+        billed: period.billed,
+        difference: period.difference(),
+        standing: standing(period.standing),
+        documents: period.documents,
+    }
 }
 
 async fn producers(app: &App) -> Result<Vec<ProducerItem>, Problem> {

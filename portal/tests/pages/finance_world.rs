@@ -127,7 +127,7 @@ impl World {
             next_seq: calls,
             span: None,
         };
-        self.server.store.analytics_done(&[noted]).await.unwrap();
+        self.server.store.analytics_done(&[(noted, None)]).await.unwrap();
     }
 
     async fn register(&self, producer: ProducerId, calls: u64) -> ProducerBatch {

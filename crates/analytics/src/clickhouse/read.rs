@@ -3,7 +3,7 @@
 use ::clickhouse::Row;
 use domain::clock::Timestamp;
 use domain::ids::ConsumerId;
-use domain::usage::{Kind, ProducerId};
+use domain::usage::ProducerId;
 use serde::Deserialize;
 
 use super::ClickHouse;
@@ -11,7 +11,7 @@ use super::rows::{FACT_COLUMNS, FactRead, SAMPLE_COLUMNS, SampleRead};
 use super::sql::Sql;
 use crate::answer::outcome;
 use crate::error::Error;
-use crate::events::{Cursor, EventFilter, Evidence, RawCount, StoredFact, StoredSample};
+use crate::events::{BatchCounts, Cursor, EventFilter, Evidence, RawCounts, StoredFact, StoredSample};
 use crate::recent::RecentFilter;
 use crate::usage::Billable;
 
@@ -44,7 +44,14 @@ fn push_filter(sql: &mut Sql, filter: &EventFilter) {
 #[derive(Debug, Row, Deserialize)]
 struct Count {
     outcome: String,
-    of_subscription: u8,
+    subscription: String,
+    facts: u64,
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct BatchCount {
+    ledger_commit: u64,
+    producer: u128,
     facts: u64,
 }
 
@@ -84,24 +91,29 @@ impl ClickHouse {
         Ok(facts)
     }
 
-    pub(crate) async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
-        let mut sql = Sql::new(
-            "SELECT toString(outcome) AS outcome, subscription != '' AS of_subscription, count() AS facts
-             FROM fact FINAL WHERE ",
-        );
+    pub(crate) async fn raw_counts(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCounts, Error> {
+        let mut sql = Sql::new("SELECT toString(outcome) AS outcome, subscription, count() AS facts FROM fact FINAL WHERE ");
         push_filter(&mut sql, filter);
-        sql.push(" GROUP BY outcome, of_subscription");
-        let mut sums = RawCount::default();
-        for count in self.fetch::<Count>(sql).await? {
-            let outcome = outcome(&count.outcome)?;
-            sums.facts += count.facts;
-            // Neither a part of a request that goes on, nor what nobody pays for.
-            if outcome.kind != Kind::Checkpoint && count.of_subscription != 0 {
-                sums.requests += count.facts;
-                sums.billable += if billable(&outcome) { count.facts } else { 0 };
-            }
+        sql.push(" GROUP BY outcome, subscription");
+        let mut counts = RawCounts::new();
+        for row in self.fetch::<Count>(sql).await? {
+            let of = match row.subscription.as_str() {
+                "" => None,
+                id => Some(id.parse().map_err(|_| Error::Corrupt(format!("subscription {id}")))?),
+            };
+            let count = counts.entry(of).or_default();
+            count.add(of, &outcome(&row.outcome)?, row.facts, billable);
         }
-        Ok(sums)
+        Ok(counts)
+    }
+
+    pub(crate) async fn facts_by_batch(&self, from: Timestamp, to: Timestamp) -> Result<BatchCounts, Error> {
+        let mut sql = Sql::new("SELECT ledger_commit, producer, count() AS facts FROM fact FINAL WHERE ");
+        sql.within("event_time", from.as_millis(), to.as_millis());
+        sql.push(" GROUP BY ledger_commit, producer");
+        let rows: Vec<BatchCount> = self.fetch(sql).await?;
+        let key = |row: &BatchCount| (row.ledger_commit, ProducerId(row.producer));
+        Ok(rows.iter().map(|row| (key(row), row.facts)).collect())
     }
 
     pub(crate) async fn request(&self, request_id: &str) -> Result<Vec<StoredFact>, Error> {

@@ -2,12 +2,14 @@
 
 use domain::clock::Timestamp;
 use domain::ids::ConsumerId;
-use domain::usage::{Kind, ProducerId};
+use domain::usage::ProducerId;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
 use super::Embedded;
 use crate::error::Error;
-use crate::events::{Cursor, EventFilter, Evidence, RawCount, StoredFact, StoredSample, cursor, decode, decode_sample};
+use crate::events::{
+    BatchCounts, Cursor, EventFilter, Evidence, RawCounts, StoredFact, StoredSample, cursor, decode, decode_sample,
+};
 use crate::recent::RecentFilter;
 use crate::usage::Billable;
 
@@ -77,23 +79,38 @@ impl Embedded {
         self.stored(sql).await
     }
 
-    pub(crate) async fn raw_count(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCount, Error> {
-        let (mut count, mut after) = (RawCount::default(), None);
+    pub(crate) async fn raw_counts(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCounts, Error> {
+        let (mut counts, mut after) = (RawCounts::new(), None);
         loop {
             let facts = self.events_after(filter, after, COUNTED_AT_ONCE).await?;
             for stored in &facts {
-                count.facts += 1;
-                // Neither a part of a request that goes on, nor what nobody pays for.
-                if stored.fact.outcome.kind != Kind::Checkpoint && stored.fact.subscription.is_some() {
-                    count.requests += 1;
-                    count.billable += u64::from(billable(&stored.fact.outcome.class()));
-                }
+                let of = stored.fact.subscription;
+                let count = counts.entry(of).or_default();
+                count.add(of, &stored.fact.outcome.class(), 1, billable);
             }
             after = facts.last().map(cursor);
             if facts.len() < COUNTED_AT_ONCE {
-                return Ok(count);
+                return Ok(counts);
             }
         }
+    }
+
+    pub(crate) async fn facts_by_batch(&self, from: Timestamp, to: Timestamp) -> Result<BatchCounts, Error> {
+        let rows = sqlx::query(
+            "SELECT ledger_commit, producer, COUNT(*) FROM fact WHERE event_time >= $1 AND event_time < $2
+             GROUP BY ledger_commit, producer",
+        )
+        .bind(from.as_millis())
+        .bind(to.as_millis())
+        .fetch_all(&self.readers)
+        .await?;
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        rows.iter()
+            .map(|row| {
+                let key = (number(row.try_get(0)?), producer(row)?);
+                Ok((key, number(row.try_get(2)?)))
+            })
+            .collect()
     }
 
     pub(crate) async fn request(&self, request_id: &str) -> Result<Vec<StoredFact>, Error> {

@@ -4,6 +4,7 @@ use domain::clock::Timestamp;
 use domain::usage::ProducerId;
 
 use super::positions::{LogSpan, span_from_row};
+use super::reconciliations::FactSpan;
 use crate::{Error, FromRow, Result, Row, Store, args};
 
 /// How a producer ended.
@@ -273,17 +274,25 @@ impl Store {
             .await
     }
 
-    /// Marks batches as stored by analytics.
+    /// Marks batches as stored by analytics, with the facts that it was handed.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn analytics_done(&self, batches: &[AnalyticsBatch]) -> Result<()> {
+    pub async fn analytics_done(&self, batches: &[(AnalyticsBatch, Option<FactSpan>)]) -> Result<()> {
         let mut tx = self.ledger.write().await?;
-        for batch in batches {
-            let commit = i64::try_from(batch.ledger_commit).map_err(|error| Error::decode("ledger_commit", error))?;
+        for (batch, span) in batches {
+            let int = |value: u64| i64::try_from(value).map_err(|error| Error::decode("ledger_commit", error));
             tx.execute(
-                "UPDATE analytics_batch SET done = $1 WHERE ledger_commit = $2 AND producer = $3",
-                args![true, commit, batch.producer.to_string()],
+                "UPDATE analytics_batch SET done = $1, facts = $2, first_at = $3, last_at = $4
+                 WHERE ledger_commit = $5 AND producer = $6",
+                args![
+                    true,
+                    int(span.map_or(0, |span| span.facts))?,
+                    span.map(|span| span.first_at),
+                    span.map(|span| span.last_at),
+                    int(batch.ledger_commit)?,
+                    batch.producer.to_string()
+                ],
             )
             .await?;
         }

@@ -188,7 +188,7 @@ async fn analytics_batches_stay_pending_until_they_are_done() {
             span: None,
         };
         assert_eq!(store.pending_analytics(10).await.unwrap(), [note]);
-        store.analytics_done(&[note]).await.unwrap();
+        store.analytics_done(&[(note, None)]).await.unwrap();
         assert!(store.pending_analytics(10).await.unwrap().is_empty());
     })
     .await;

@@ -195,7 +195,7 @@ async fn what_analytics_lacks_is_told_by_place() {
                 "{other:?}"
             );
         }
-        store.analytics_done(&[noted]).await.unwrap();
+        store.analytics_done(&[(noted, None)]).await.unwrap();
         assert!(store.pending_analytics_of(Some((LOG, 2)), 10).await.unwrap().is_empty());
         let embedded = LedgerBatch {
             producers: vec![producer(10, 12)],

@@ -2,10 +2,10 @@
 
 use askama::Template;
 use axum::extract::State;
+use store::Node;
 
 use crate::api::gateways;
 use crate::app::App;
-use crate::hooks::GatewayStatus;
 use crate::http::problem::Problem;
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{Page, Shell, Staff, page};
@@ -33,7 +33,7 @@ struct Gateways {
 }
 
 /// The nodes, as `GET /gateways` lists them.
-pub(super) async fn nodes(app: &App) -> Result<Vec<GatewayStatus>, Problem> {
+pub(super) async fn nodes(app: &App) -> Result<Vec<Node>, Problem> {
     gateways::all(app).await
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn nodes(app: &App) -> Result<Vec<GatewayStatus>, Problem> {
 pub(super) async fn list(State(app): State<App>, staff: Staff) -> Page {
     let newest = app.store.revision().await?;
     let now = app.clock.now();
-    let row = |node: GatewayStatus| {
+    let row = |node: Node| {
         let lag = newest.saturating_sub(node.revision).max(0);
         let (state, class) = if now.millis_since(node.seen_at) > SILENT_MS {
             ("Silent", "bad")

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use super::names::Names;
 use super::shell;
-use crate::api::reconciliation::{PeriodItem, ProducerItem, Report, Standing, Which, reconcile};
+use crate::api::reconciliation::{DifferenceItem, PeriodItem, ProducerItem, Report, Which, reconcile};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::money::months::{Month, date, end_of, start_of};
@@ -28,6 +28,8 @@ struct Shown {
     zone: String,
     is_equal: bool,
     hops: Vec<Hop>,
+    places: Vec<Place>,
+    last_run: Option<(Html, String, bool)>,
     rows: Vec<Row>,
     producers: Vec<Producer>,
     gaps: Vec<(String, String, String, Html)>,
@@ -47,6 +49,18 @@ struct Hop {
     difference: String,
     from: String,
     is_equal: bool,
+}
+
+/// Where hops differ.
+struct Place {
+    hop: &'static str,
+    customer: String,
+    href: String,
+    from: Html,
+    to: Html,
+    ledger: String,
+    found: String,
+    records: Vec<String>,
 }
 
 struct Row {
@@ -116,7 +130,8 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
     let waiting: u64 = report.producers.iter().map(|one| one.waiting).sum();
     let hops = hops(&report, waiting);
     let is_equal = hops.iter().all(|hop| hop.is_equal)
-        && report.periods.iter().all(|period| period.standing != Standing::Differs)
+        && report.differences.is_empty()
+        && report.periods.iter().all(|period| period.standing != "differs")
         && report.gaps.is_empty()
         && report.unreadable.is_empty();
     page(&Shown {
@@ -126,6 +141,11 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
         zone: show::zone_name(zone),
         is_equal,
         hops,
+        places: differences(&app, &staff, &report.differences).await?,
+        last_run: report.last_run.as_ref().map(|run| {
+            let units = u64::try_from(run.discrepancy).unwrap_or(0);
+            (show::moment(run.done_at, zone), show::count(units, "request", "requests"), units == 0)
+        }),
         rows: rows(&app, &staff, &report.periods).await?,
         journal_counted: show::number(report.producers.iter().map(|one| one.counted).sum()),
         journal_waiting: show::number(waiting),
@@ -204,18 +224,54 @@ fn hops(report: &Report, waiting: u64) -> Vec<Hop> {
 }
 
 /// Class and words of a standing.
-fn words(standing: Standing) -> (&'static str, &'static str) {
+fn words(standing: &str) -> (&'static str, &'static str) {
     match standing {
-        Standing::Differs => (
+        "differs" => (
             "bad",
             "Differs: an invoice of this period may be void without a reissue",
         ),
-        Standing::Late => ("busy", "Late usage, on the next invoice"),
-        Standing::PartlyPriced => ("", "The plan prices some operations only"),
-        Standing::Unpriced => ("", "The plan has no price for requests"),
-        Standing::Open => ("", "Not billed yet: the period goes on or waits"),
-        Standing::Equal => ("good", "Equal"),
+        "late" => ("busy", "Late usage, on the next invoice"),
+        "partly_priced" => ("", "The plan prices some operations only"),
+        "unpriced" => ("", "The plan has no price for requests"),
+        "open" => ("", "Not billed yet: the period goes on or waits"),
+        _ => ("good", "Equal"),
     }
+}
+
+async fn differences(app: &App, staff: &Staff, found: &[DifferenceItem]) -> Result<Vec<Place>, Problem> {
+    let mut names = Names::default();
+    let mut places = Vec::with_capacity(found.len());
+    for one in found {
+        let subscription = app
+            .store
+            .subscription(staff.caller.scope(), one.subscription_id)
+            .await?;
+        let account = subscription.map(|subscription| subscription.account_id);
+        let records = one.batches.iter().map(|batch| {
+            format!(
+                "{} to {} of {}: {} of {} facts",
+                show::number(batch.from_seq),
+                show::number(batch.to_seq.saturating_sub(1)),
+                batch.producer,
+                show::number(batch.found),
+                show::number(batch.handed)
+            )
+        });
+        places.push(Place {
+            hop: if one.hop == "facts" { "Raw facts" } else { "Roll-ups" },
+            customer: match account {
+                Some(id) => names.account(app, id).await?,
+                None => one.subscription_id.to_string(),
+            },
+            href: account.map_or_else(String::new, |id| format!("/finance/customers/{id}")),
+            from: show::moment(one.from, staff.visitor.zone()),
+            to: show::moment(one.to, staff.visitor.zone()),
+            ledger: show::number(one.ledger),
+            found: show::number(one.found),
+            records: records.collect(),
+        });
+    }
+    Ok(places)
 }
 
 async fn rows(app: &App, staff: &Staff, periods: &[PeriodItem]) -> Result<Vec<Row>, Problem> {
