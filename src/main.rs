@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod demo;
+mod memory;
 mod sample_api;
 mod serve;
 
@@ -11,5 +12,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    memory::give_large_blocks_back();
     cli::run(cli::Arguments::parse())
 }

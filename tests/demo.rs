@@ -28,7 +28,7 @@ fn the_demo_tells_scripts_everything_and_what_it_tells_works() {
         demo.ready,
         resident / 1024
     );
-    assert!(resident < 200 * 1024, "{resident} KiB");
+    assert!(resident < 80 * 1024, "{resident} KiB");
     // The curl line, by a shell as a person would use it.
     let line = demo.text("curl").replacen("curl ", "curl -w '\\n%{http_code}' ", 1);
     match Command::new("sh").args(["-c", &line]).output() {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use super::api::{Api, Subscriber, text};
 use super::client::Client;
@@ -105,16 +106,48 @@ impl Fleet {
         subscriber
     }
 
-    /// Waits until the facts of a subscription number so many, and stay there.
-    pub fn counted(&self, subscription: &str, facts: u64) {
+    /// Waits until the number of a subscription's facts stands still: everything on its way has come.
+    pub fn quiet(&self, subscription: &str, deadline: Instant) {
         let path = format!("/usage?subscription={subscription}&from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z");
         let requests = || -> u64 {
             let usage = self.api().get(&path);
             let rows = usage["items"].as_array().unwrap().iter();
             rows.map(|row| row["requests"].as_u64().unwrap()).sum()
         };
-        until("all facts are counted", Duration::from_secs(90), || requests() >= facts);
-        assert_eq!(requests(), facts);
+        let (mut last, mut same) = (requests(), 0);
+        while same < 4 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = requests();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+    }
+
+    /// A statement for PostgreSQL that changes one row, as somebody would who should not.
+    pub fn postgres_says(&self, sql: &'static str) {
+        let url = format!(
+            "postgres://postgres:postgres@127.0.0.1:{}/postgres",
+            self.postgres.port()
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let changed = runtime.block_on(async {
+            let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+            sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+        });
+        assert_eq!(changed, 1, "{sql}");
+    }
+
+    /// The same for ClickHouse.
+    pub fn clickhouse_says(&self, sql: &str) {
+        let mut client = Client::new(std::net::SocketAddr::from(([127, 0, 0, 1], self.clickhouse.port())));
+        client.timeout = Duration::from_secs(60);
+        let answer = client
+            .send("POST", "/?user=default", &[("Connection", "close")], sql.as_bytes())
+            .unwrap();
+        assert_eq!(answer.status, 200, "{sql}: {}", answer.text());
     }
 }
 

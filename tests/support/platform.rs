@@ -184,12 +184,15 @@ impl Platform {
             .is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
+    /// Everything that it shows to Prometheus.
+    pub fn metrics(&self) -> String {
+        let answer = Client::new(self.ops()).get("/metrics", &[("Connection", "close")]);
+        answer.unwrap().text()
+    }
+
     /// The sum of a metric over its labels; 0 when it is not there.
     pub fn metric(&self, name: &str) -> u64 {
-        let answer = Client::new(self.ops())
-            .get("/metrics", &[("Connection", "close")])
-            .unwrap();
-        let text = answer.text();
+        let text = self.metrics();
         let values = text.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
             matches!(rest.as_bytes().first(), Some(b'{' | b' ')).then(|| rest.rsplit(' ').next())?

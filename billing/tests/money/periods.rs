@@ -239,6 +239,39 @@ async fn after_the_grace_the_invoice_says_what_was_missing() {
 }
 
 #[tokio::test]
+async fn a_gap_holds_the_invoice_of_its_period_until_the_grace_ends_and_is_named_on_it() {
+    let world = World::new().await;
+    let price = json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit", "unit": "1" }] });
+    let plan = world.plan(price, json!([])).await;
+    let customer = world.subscribe(plan, "USD", "UTC", "2026-03-01T00:00:00Z").await;
+    let writer = producer(1, "2026-03-01T00:00:00Z");
+    world.store.register_producer(&writer).await.unwrap();
+    let mut gapped = step(1, 0, Some("2026-05-02T00:00:00Z"));
+    gapped.gaps.push(Gap {
+        producer: ProducerId(1),
+        from_seq: 7,
+        to_seq: Some(9),
+        kind: "missing".to_owned(),
+        since: Some(at("2026-03-10T00:00:00Z")),
+    });
+    commit(&world, gapped).await.unwrap();
+    world.uses(customer, "2026-03-15T12:00:00Z", &[calls(2)]).await;
+    world.uses(customer, "2026-04-15T12:00:00Z", &[calls(3)]).await;
+    // Every producer is past the end: without the gap there would be an invoice, as there is for April.
+    world.run("2026-04-01T00:59:59.999Z").await;
+    assert!(world.invoices(customer).await.is_empty());
+    world.run("2026-04-01T01:00:00Z").await;
+    let invoice = world.invoices(customer).await.remove(0);
+    assert_eq!(invoice.total, 200);
+    let note = format!("records of {} from 7 on (missing)", writer.id);
+    assert!(invoice.notes[0].contains(&note), "{:?}", invoice.notes);
+    world.run("2026-05-01T00:00:01Z").await;
+    let invoices = world.invoices(customer).await;
+    assert_eq!((invoices.len(), invoices[1].total), (2, 300));
+    assert!(invoices[1].notes.is_empty(), "{:?}", invoices[1].notes);
+}
+
+#[tokio::test]
 async fn row_51_the_same_records_are_counted_and_billed_once_and_another_content_is_noted() {
     let world = World::new().await;
     let price = json!({ "currency": "USD", "usage": [{ "meter": "requests", "model": "unit", "unit": "1" }] });

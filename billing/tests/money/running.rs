@@ -86,7 +86,7 @@ async fn the_worker_carries_out_runs_and_says_how_far_they_are() {
         store: world.store.clone(),
         clock: Clock::frozen(at("2026-03-20T00:00:00Z")),
         freshness: Freshness::none(),
-            reconciliation: billing::Reconciliation::none(),
+        reconciliation: billing::Reconciliation::none(),
         changed: Box::new(|| {}),
     });
     let run = NewBillingRun {

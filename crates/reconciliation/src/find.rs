@@ -79,7 +79,7 @@ struct Mismatch {
 
 fn mismatches(look: &Look) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    for hop in [Hop::Facts, Hop::Rollups] {
+    for hop in [Hop::Facts, Hop::Rollups, Hop::HourlyRollups] {
         let other = look.of(hop);
         let absent = other.keys().filter(|id| !look.ledger.contains_key(id));
         for subscription in look.ledger.keys().chain(absent) {

@@ -23,8 +23,10 @@ pub enum Hop {
     Ledger,
     /// Raw facts in analytics, one by one.
     Facts,
-    /// Roll-ups in analytics.
+    /// Roll-ups in analytics, as wide ones as the time allows.
     Rollups,
+    /// Roll-ups of an hour, or of minutes for less.
+    HourlyRollups,
 }
 
 impl Hop {
@@ -34,6 +36,7 @@ impl Hop {
             Self::Ledger => "ledger",
             Self::Facts => "facts",
             Self::Rollups => "rollups",
+            Self::HourlyRollups => "hourly_rollups",
         }
     }
 }
@@ -47,7 +50,8 @@ pub struct Range {
     pub to: Timestamp,
 }
 
-pub(crate) const QUARTER_HOUR_MS: i64 = 900_000;
+const QUARTER_HOUR_MS: i64 = 900_000;
+const HOUR_MS: i64 = 3_600_000;
 
 impl Range {
     /// The quarters of an hour that hold these instants; the last one is `to` where it begins one.
@@ -60,13 +64,18 @@ impl Range {
         }
     }
 
-    /// Its halves; `None` for a quarter of an hour.
+    /// Two parts of it, cut at a full hour where there is one inside; `None` for a quarter of an hour.
     pub(crate) fn halves(self) -> Option<[Self; 2]> {
         let quarters = self.to.millis_since(self.from) / QUARTER_HOUR_MS;
         if quarters < 2 {
             return None;
         }
         let middle = self.from.plus_millis(quarters / 2 * QUARTER_HOUR_MS);
+        let hour = Timestamp::from_millis(middle.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
+        let inside = [hour, hour.plus_millis(HOUR_MS)]
+            .into_iter()
+            .find(|hour| *hour > self.from && *hour < self.to);
+        let middle = inside.unwrap_or(middle);
         Some([Self { to: middle, ..self }, Self { from: middle, ..self }])
     }
 }
@@ -99,6 +108,7 @@ pub struct Look {
     pub(crate) ledger: Counts,
     pub(crate) facts: Counts,
     pub(crate) rollups: Counts,
+    pub(crate) hourly_rollups: Counts,
 }
 
 /// Whether an outcome is billed.
@@ -120,7 +130,8 @@ impl Look {
         Ok(Self {
             ledger: ledger(store, range, whose).await?,
             facts: facts(analytics, range, whose).await?,
-            rollups: rollups(analytics, range, whose).await?,
+            rollups: rollups(analytics, range, whose, Interval::Whole).await?,
+            hourly_rollups: rollups(analytics, range, whose, Interval::Hour).await?,
         })
     }
 
@@ -130,6 +141,7 @@ impl Look {
             Hop::Ledger => &self.ledger,
             Hop::Facts => &self.facts,
             Hop::Rollups => &self.rollups,
+            Hop::HourlyRollups => &self.hourly_rollups,
         }
     }
 
@@ -153,7 +165,8 @@ pub(crate) async fn count(
     match hop {
         Hop::Ledger => ledger(store, range, whose).await,
         Hop::Facts => facts(analytics, range, whose).await,
-        Hop::Rollups => rollups(analytics, range, whose).await,
+        Hop::Rollups => rollups(analytics, range, whose, Interval::Whole).await,
+        Hop::HourlyRollups => rollups(analytics, range, whose, Interval::Hour).await,
     }
 }
 
@@ -207,7 +220,7 @@ async fn facts(analytics: &Analytics, range: Range, whose: &Whose) -> Result<Cou
         .collect())
 }
 
-async fn rollups(analytics: &Analytics, range: Range, whose: &Whose) -> Result<Counts, Error> {
+async fn rollups(analytics: &Analytics, range: Range, whose: &Whose, interval: Interval) -> Result<Counts, Error> {
     let filter = match whose {
         Whose::All => None,
         Whose::Account(account, _) => Some((Dimension::Account, account.to_string())),
@@ -216,22 +229,28 @@ async fn rollups(analytics: &Analytics, range: Range, whose: &Whose) -> Result<C
     let query = UsageQuery {
         from: range.from,
         to: range.to,
-        interval: Interval::Whole,
+        interval,
         group_by: vec![Dimension::Subscription],
         filter: filter.into_iter().collect(),
         mode: Mode::Live,
         meter: REQUESTS.to_owned(),
     };
-    let rows = analytics.usage(&query, &billed).await?;
-    let own = rows.into_iter().filter_map(|row| {
-        let id = row.group.first()?.as_deref()?.parse().ok()?;
-        let count = Count {
-            requests: row.requests,
-            billable: row.billable.ceil_units(),
+    let mut sums: BTreeMap<SubscriptionId, (u64, Quantity)> = BTreeMap::new();
+    for row in analytics.usage(&query, &billed).await? {
+        let Some(Ok(id)) = row.group.first().and_then(|id| id.as_deref()).map(str::parse) else {
+            continue;
         };
-        (row.requests > 0).then_some((id, count))
-    });
-    Ok(own.collect())
+        if row.requests > 0 {
+            let (requests, billable) = sums.entry(id).or_default();
+            *requests += row.requests;
+            *billable = billable.saturating_add(row.billable);
+        }
+    }
+    let count = |(requests, billable): (u64, Quantity)| Count {
+        requests,
+        billable: billable.ceil_units(),
+    };
+    Ok(sums.into_iter().map(|(id, sum)| (id, count(sum))).collect())
 }
 
 #[cfg(test)]

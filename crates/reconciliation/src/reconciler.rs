@@ -70,7 +70,10 @@ impl Finding {
     /// Requests by which hops or bills differ.
     pub fn discrepancy(&self) -> i64 {
         let hops = self.differences.iter().map(Difference::units).sum::<u64>();
-        let bills = self.periods.iter().map(|(_, _, billed, wanted)| billed.abs_diff(*wanted));
+        let bills = self
+            .periods
+            .iter()
+            .map(|(_, _, billed, wanted)| billed.abs_diff(*wanted));
         i64::try_from(hops.saturating_add(bills.sum())).unwrap_or(i64::MAX)
     }
 
@@ -80,8 +83,14 @@ impl Finding {
             tracing::error!(hop = one.hop.as_str(), subscription, from = %one.from, to = %one.to, ledger = one.ledger,
                 found = one.found, "a hop counts otherwise than the ledger");
             for batch in &one.batches {
-                tracing::error!(producer = batch.producer, from_seq = batch.from_seq, to_seq = batch.to_seq,
-                    handed = batch.handed, found = batch.found, "analytics lacks facts of these records or has too many");
+                tracing::error!(
+                    producer = batch.producer,
+                    from_seq = batch.from_seq,
+                    to_seq = batch.to_seq,
+                    handed = batch.handed,
+                    found = batch.found,
+                    "analytics lacks facts of these records or has too many"
+                );
             }
         }
         for (subscription, start, billed, wanted) in &self.periods {
@@ -225,9 +234,7 @@ impl Work {
             discrepancy: finding.discrepancy(),
             report: serde_json::to_string(&finding).unwrap_or_default(),
         };
-        store
-            .finish_reconciliation(&done, now.plus_millis(-KEEP_MS))
-            .await?;
+        store.finish_reconciliation(&done, now.plus_millis(-KEEP_MS)).await?;
         tracing::info!(
             slot = done.slot,
             discrepancy = done.discrepancy,

@@ -267,3 +267,49 @@ async fn a_metering_that_dies_between_ledger_and_analytics_stores_each_fact_once
     );
     drop(meter);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_topic_is_away_the_journal_holds_what_it_may_and_then_catches_up() {
+    let Some((_broker, proxy)) = Broker::behind_proxy() else {
+        return;
+    };
+    let settings = usage_source::testing::settings(proxy.port(), &unique_topic("away"));
+    let (dir, books) = (TempDir::new().unwrap(), Books::new().await);
+    let node = Node::start(dir.path(), &settings, 4 << 20);
+    let meter = books.meter_topic(&settings);
+    let mut writer = node.journal.writer(0).unwrap();
+    assert_eq!(write(&mut writer, 0..1_000), 1_000);
+    node.shipped();
+    books.counted(1_000).await;
+    proxy.cut();
+    let began = Instant::now();
+    let mut written = 1_000;
+    let mut id = 1_000;
+    // More than fits: what has no room is refused before it is forwarded, and written down by nobody.
+    while written == id && id < 300_000 {
+        written += tokio::task::block_in_place(|| write(&mut writer, id..id + 500));
+        id += 500;
+        assert!(node.journal.status().bytes <= 4 << 20, "{:?}", node.journal.status());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let away = began.elapsed();
+    books
+        .until("the shipper's trouble", async || {
+            let status = node.shipper.status();
+            status.trouble.is_some() && status.unshipped_records >= written - 1_000
+        })
+        .await;
+    assert_eq!(books.ledger().await, 1_000);
+    assert!(written < id, "the journal never was full");
+    proxy.heal();
+    let began = Instant::now();
+    books.until("the rest", async || books.ledger().await >= written).await;
+    let caught_up = began.elapsed();
+    eprintln!("away {away:?}: {} records; caught up in {caught_up:?}", written - 1_000);
+    // There is room again at once.
+    assert_eq!(tokio::task::block_in_place(|| write(&mut writer, id..id + 100)), 100);
+    books.counted(written + 100).await;
+    assert_eq!((books.missing().await, node.shipper.status().trouble), (0, None));
+    assert_eq!(meter.metric("usage_lag_events"), 0);
+    drop(meter);
+}

@@ -108,7 +108,7 @@ pub(crate) struct BatchItem {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ReconciliationDifference)]
 pub(crate) struct DifferenceItem {
-    /// `facts` or `rollups`.
+    /// `facts`, `rollups` or `hourly_rollups`.
     pub(crate) hop: &'static str,
     #[schema(value_type = String)]
     pub(crate) subscription_id: SubscriptionId,

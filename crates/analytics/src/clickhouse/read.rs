@@ -92,7 +92,8 @@ impl ClickHouse {
     }
 
     pub(crate) async fn raw_counts(&self, filter: &EventFilter, billable: Billable<'_>) -> Result<RawCounts, Error> {
-        let mut sql = Sql::new("SELECT toString(outcome) AS outcome, subscription, count() AS facts FROM fact FINAL WHERE ");
+        let mut sql =
+            Sql::new("SELECT toString(outcome) AS outcome, subscription, count() AS facts FROM fact FINAL WHERE ");
         push_filter(&mut sql, filter);
         sql.push(" GROUP BY outcome, subscription");
         let mut counts = RawCounts::new();

@@ -6,14 +6,40 @@ use domain::usage::ProducerId;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Gap, ProducerRow};
-use crate::{Result, Tx, args};
+use crate::{FromRow, Result, Row, Tx, args};
 
 /// Producers and gaps at one instant of the ledger.
 #[derive(Debug, Clone)]
 pub(super) struct Watermarks {
     living: Vec<ProducerRow>,
-    gaps: Vec<Gap>,
+    gaps: Vec<FoundGap>,
     unreadable: i64,
+}
+
+#[derive(Debug, Clone)]
+struct FoundGap {
+    gap: Gap,
+    found_at: Timestamp,
+}
+
+impl FromRow for FoundGap {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            gap: Gap::from_row(row)?,
+            found_at: row.get("found_at")?,
+        })
+    }
+}
+
+impl FoundGap {
+    /// Whether records of the time from `start` to `end` may be missing. Where nobody knows since when, it may be any time
+    /// before the gap was found.
+    fn touches(&self, start: Timestamp, end: Timestamp) -> bool {
+        match self.gap.since {
+            Some(since) => since >= start && since < end,
+            None => self.found_at >= start,
+        }
+    }
 }
 
 /// What was missing when a period was closed; kept with its rating run and its invoice.
@@ -28,6 +54,8 @@ pub(super) struct Closing {
 }
 
 const GAPS_NAMED: usize = 100;
+/// Gaps that a document spells out; its rating run has the others.
+const GAPS_SPELLED: usize = 5;
 
 impl Watermarks {
     pub(super) async fn read(tx: &mut Tx) -> Result<Self> {
@@ -62,21 +90,26 @@ impl Watermarks {
         behind.map(|producer| producer.id).collect()
     }
 
-    /// Whether usage up to `end` is complete at `now`, or has been waited for long enough.
-    pub(super) fn closed(&self, end: Timestamp, now: Timestamp, settings: &BillingSettings) -> bool {
-        end <= now && (self.behind(end).is_empty() || end.plus_millis(settings.grace.as_millis_i64()) <= now)
+    /// Whether usage from `start` to `end` is complete at `now`, or has been waited for long enough. A gap may still be
+    /// filled: by a journal that comes back, or out of the quarantine.
+    pub(super) fn closed(
+        &self,
+        (start, end): (Timestamp, Timestamp),
+        now: Timestamp,
+        settings: &BillingSettings,
+    ) -> bool {
+        let complete = self.behind(end).is_empty() && !self.gaps.iter().any(|gap| gap.touches(start, end));
+        end <= now && (complete || end.plus_millis(settings.grace.as_millis_i64()) <= now)
     }
 
     /// What is missing of the time from `start` to `end`.
     pub(super) fn closing(&self, start: Timestamp, end: Timestamp) -> Closing {
-        let touching = self
-            .gaps
-            .iter()
-            .filter(|gap| gap.since.is_none_or(|since| since >= start && since < end));
+        let touching = self.gaps.iter().filter(|gap| gap.touches(start, end));
         Closing {
             missing_producers: self.behind(end).iter().map(ToString::to_string).collect(),
             gaps: touching
                 .take(GAPS_NAMED)
+                .map(|found| &found.gap)
                 .map(|gap| (gap.producer.to_string(), gap.from_seq, gap.kind.clone()))
                 .collect(),
             unreadable_records: self.unreadable,
@@ -85,6 +118,17 @@ impl Watermarks {
 }
 
 impl Closing {
+    fn gaps_named(&self) -> String {
+        let named = self.gaps.iter().take(GAPS_SPELLED);
+        let mut names: Vec<String> = named
+            .map(|(producer, from, kind)| format!("records of {producer} from {from} on ({})", kind.replace('_', " ")))
+            .collect();
+        if self.gaps.len() > GAPS_SPELLED {
+            names.push(format!("{} more", self.gaps.len() - GAPS_SPELLED));
+        }
+        names.join(", ")
+    }
+
     /// What the reader of an invoice must know.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -96,8 +140,9 @@ impl Closing {
         }
         if !self.gaps.is_empty() {
             notes.push(format!(
-                "{} gap(s) in the usage records of this time were known and are not billed.",
-                self.gaps.len()
+                "{} gap(s) in the usage records of this time were known and are not billed: {}.",
+                self.gaps.len(),
+                self.gaps_named()
             ));
         }
         if self.unreadable_records > 0 {

@@ -209,7 +209,7 @@ impl Draw<'_> {
         while contract.ended_at.is_none_or(|ended| from < ended) {
             let period = contract.schedule.period_at(from).map_err(unbillable)?;
             let end = contract.closes_at(&period);
-            if !self.marks.closed(end, now, &self.bill.settings) {
+            if !self.marks.closed((period.start, end), now, &self.bill.settings) {
                 if end <= now {
                     self.out.waiting.push(Waiting {
                         subscription: contract.subscription,
@@ -275,7 +275,9 @@ impl Draw<'_> {
             usage_waits && contract.schedule.period_at(due).is_ok_and(|period| period.start == due)
         };
         let (ready, waiting): (Vec<_>, Vec<_>) = all.into_iter().partition(|charge| match charge.basis {
-            Basis::Arrears => self.marks.closed(charge.due, self.order.now, settings),
+            Basis::Arrears => self
+                .marks
+                .closed((charge.key.period_start, charge.due), self.order.now, settings),
             Basis::Advance | Basis::Return => !combined(charge.due),
             Basis::Usage => true,
         });

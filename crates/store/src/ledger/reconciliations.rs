@@ -111,7 +111,6 @@ impl FromRow for StoredBatch {
 const CLAIM: &str = "UPDATE reconciliation SET claimed_until = $1
     WHERE slot = (SELECT slot FROM reconciliation
         WHERE done_at IS NULL AND (claimed_until IS NULL OR claimed_until < $2) ORDER BY asked_at, slot LIMIT 1)
-        AND done_at IS NULL AND (claimed_until IS NULL OR claimed_until < $2)
     RETURNING *";
 
 impl Store {
@@ -146,7 +145,11 @@ impl Store {
         if waits.unwrap_or(0) == 0 {
             return Ok(None);
         }
-        self.ledger.one(CLAIM, args![until, now]).await
+        let mut tx = self.ledger.write().await?;
+        tx.lock("reconciliations").await?;
+        let claimed = tx.one(CLAIM, args![until, now]).await?;
+        tx.commit().await?;
+        Ok(claimed)
     }
 
     /// Notes what a reconciliation found, and forgets those that were done before `keep_from`.

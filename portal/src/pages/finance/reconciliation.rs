@@ -144,7 +144,11 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, asked: Asked) -> 
         places: differences(&app, &staff, &report.differences).await?,
         last_run: report.last_run.as_ref().map(|run| {
             let units = u64::try_from(run.discrepancy).unwrap_or(0);
-            (show::moment(run.done_at, zone), show::count(units, "request", "requests"), units == 0)
+            (
+                show::moment(run.done_at, zone),
+                show::count(units, "request", "requests"),
+                units == 0,
+            )
         }),
         rows: rows(&app, &staff, &report.periods).await?,
         journal_counted: show::number(report.producers.iter().map(|one| one.counted).sum()),
@@ -258,7 +262,11 @@ async fn differences(app: &App, staff: &Staff, found: &[DifferenceItem]) -> Resu
             )
         });
         places.push(Place {
-            hop: if one.hop == "facts" { "Raw facts" } else { "Roll-ups" },
+            hop: match one.hop {
+                "facts" => "Raw facts",
+                "hourly_rollups" => "Roll-ups of hours and minutes",
+                _ => "Roll-ups",
+            },
             customer: match account {
                 Some(id) => names.account(app, id).await?,
                 None => one.subscription_id.to_string(),
