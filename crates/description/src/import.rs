@@ -68,7 +68,9 @@ fn upstream_url(description: &Description, upstream: &str, faults: &mut Vec<Faul
         return upstream.trim_end_matches('/').to_owned();
     }
     let path = server_path(description);
-    if path.contains(['{', '}', '?', '#']) {
+    // `mailto:x` and the like have no path.
+    let has_scheme = path.split('/').nth(1).is_some_and(|first| first.contains(':'));
+    if has_scheme || path.contains(['{', '}', '?', '#']) {
         let reason = format!("the path {path:?} of the first server is not used");
         faults.push(Fault::warning(
             "/servers/0/url",
@@ -230,6 +232,7 @@ mod tests {
             (three("/v3"), "http://up", "http://up/v3"),
             (three("//a.example/v4"), "http://up", "http://up/v4"),
             (three("/"), "http://up", "http://up"),
+            (three("javascript:alert(1)"), "http://up", "http://up"),
             (two, "http://up", "http://up/api/v2"),
             (json!({"openapi": "3.1.0"}), "http://up", "http://up"),
         ];
