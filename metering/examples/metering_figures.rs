@@ -124,7 +124,9 @@ async fn main() {
     let journal = Arc::new(Journal::open(settings).unwrap());
     let (began, used) = (Instant::now(), cpu());
     let writing = Arc::clone(&journal);
-    tokio::task::spawn_blocking(move || write(&writing, size)).await.unwrap();
+    tokio::task::spawn_blocking(move || write(&writing, size))
+        .await
+        .unwrap();
     let each = |since: Duration, used: Duration| {
         let facts = size.0 as f64;
         format!(
@@ -144,6 +146,9 @@ async fn main() {
     });
     metering.currency().caught_up().await.unwrap();
     println!("counted: {}", each(began.elapsed(), cpu().saturating_sub(used)));
-    println!("waiting for analytics: {}", store.waiting_for_analytics().await.unwrap());
+    println!(
+        "waiting for analytics: {}",
+        store.waiting_for_analytics().await.unwrap()
+    );
     metering.stop().await;
 }

@@ -1,5 +1,7 @@
 //! The running service.
 
+use std::time::Duration;
+
 use analytics::Analytics;
 use domain::clock::Clock;
 use store::Store;
@@ -9,6 +11,9 @@ use usage_source::UsageSource;
 
 use crate::metrics::Metrics;
 use crate::pump::{Order, Pump};
+
+/// Whoever stops the service waits so long for what is written to be counted.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// What metering works with.
 #[derive(Debug)]
@@ -75,12 +80,19 @@ impl Metering {
         Currency(self.orders.clone())
     }
 
-    /// Counts what is written by now and ends.
+    /// Counts what is written by now and ends. Where that takes too long, because a server is away, it is left for the
+    /// next start.
     pub async fn stop(mut self) {
-        let _ = self.currency().caught_up().await;
+        let counted = tokio::time::timeout(STOP_LIMIT, self.currency().caught_up()).await;
         let _ = self.orders.send(Order::Stop);
-        if let Err(error) = (&mut self.task).await {
-            tracing::error!(%error, "metering ended by a panic");
+        let ended = match counted {
+            Ok(_) => tokio::time::timeout(STOP_LIMIT, &mut self.task).await,
+            Err(late) => Err(late),
+        };
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "metering ended by a panic"),
+            Err(_) => tracing::warn!("usage that is not counted yet is left for the next start"),
         }
     }
 }

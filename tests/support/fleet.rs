@@ -1,6 +1,7 @@
 //! The platform in processes of their own: portal, metering, billing and gateways on PostgreSQL, Kafka and ClickHouse.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use super::world::configuration;
 /// Servers that a fleet needs.
 pub const SERVERS: [&str; 3] = ["postgres", "kafka", "clickhouse"];
 
+/// A machine has room for one fleet at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
 /// Everything of one test. Fields are dropped in this order: processes before servers, servers before folders.
 pub struct Fleet {
     pub gateways: Vec<Platform>,
@@ -27,6 +31,7 @@ pub struct Fleet {
     pub kafka: Server,
     pub clickhouse: Server,
     pub dir: tempfile::TempDir,
+    _only: MutexGuard<'static, ()>,
 }
 
 fn node(dir: &Path, name: &str, roles: &'static str, servers: [&Server; 3]) -> Settings {
@@ -53,6 +58,7 @@ fn node(dir: &Path, name: &str, roles: &'static str, servers: [&Server; 3]) -> S
 impl Fleet {
     /// Starts servers, portal, metering, billing and so many gateways, and applies a plan with these limits.
     pub fn start(gateways: usize, limits: &Value) -> Self {
+        let only = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let (postgres, kafka, clickhouse) = std::thread::scope(|scope| {
             let [postgres, kafka, clickhouse] = SERVERS.map(|name| scope.spawn(move || Server::start(name)));
@@ -88,6 +94,7 @@ impl Fleet {
             kafka,
             clickhouse,
             dir,
+            _only: only,
         }
     }
 
