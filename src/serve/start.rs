@@ -180,13 +180,8 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     let (publisher, feed) = empty_feed(&shared.master_key)?;
     let wake = Wake::default();
     let reconciler = reconciling::start(&shared, books.as_ref(), roles);
-    let billing = start_billing(
-        &shared,
-        books.as_ref(),
-        (currency.clone(), reconciler.as_ref()),
-        wake.clone(),
-        roles,
-    );
+    let counting = (currency.clone(), reconciler.as_ref());
+    let billing = start_billing(&shared, books.as_ref(), counting, wake.clone(), roles);
     let mut control = Control {
         publisher: Some(publisher),
         currency,
@@ -199,13 +194,8 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         Some(publisher) if roles.gateway => Some(data_plane::feed(&shared, publisher).await?),
         _ => None,
     };
-    let gateway = start_gateway(
-        &shared,
-        &certificates,
-        (journal.as_ref(), books.as_ref(), fed.as_ref()),
-        &feed,
-    )
-    .await?;
+    let sources = (journal.as_ref(), books.as_ref(), fed.as_ref());
+    let gateway = start_gateway(&shared, &certificates, sources, &feed).await?;
     let counters = gateway.as_ref().map(|(_, counters)| counters.clone());
     let gateway = gateway.map(|(running, _)| running);
     if let Some(side) = &portal {
