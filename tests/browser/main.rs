@@ -28,6 +28,7 @@ mod mails;
 mod manager;
 mod pages;
 mod people;
+mod reference;
 mod screenshots;
 mod site;
 mod visitor;

@@ -156,6 +156,15 @@ fn walk(role: Role) {
 }
 
 #[test]
+fn the_start_page_and_the_documentation_of_the_admin_api_are_sound() {
+    let Some(browser) = Role::Anonymous.browser(Scripts::On) else {
+        return;
+    };
+    let faults = [look(&browser, "/"), look(&browser, "/api/docs")].concat();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
 fn pages_are_walked_with_the_keyboard_alone() {
     let Some(browser) = Role::Anonymous.browser(Scripts::On) else {
         return;
@@ -170,6 +179,38 @@ fn pages_are_walked_with_the_keyboard_alone() {
         );
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What people look at on their phone fits it: nothing that matters lies to the side.
+#[test]
+fn keys_and_plans_fit_a_phone() {
+    let Some(browser) = Role::Developer.browser(Scripts::On) else {
+        return;
+    };
+    browser.go("/app/apps");
+    let is_app = |link: &&String| link.starts_with("/app/apps/") && !link.ends_with("/new");
+    let app = browser
+        .page()
+        .links()
+        .iter()
+        .find(is_app)
+        .expect("the demo has an app")
+        .clone();
+    browser.look(390, Theme::Light);
+    for path in [
+        format!("{app}/keys").as_str(),
+        "/app/apps",
+        "/app/billing",
+        "/pricing",
+        "/products/worldtime",
+    ] {
+        browser.go(path);
+        let script =
+            "return [...document.querySelectorAll('.stacked, .compare')].map((e) => e.scrollWidth - e.clientWidth)";
+        let wide: Vec<i64> = serde_json::from_value(browser.run(script, vec![])).unwrap();
+        assert!(!wide.is_empty(), "{path} has no table that is made for phones");
+        assert!(wide.iter().all(|more| *more <= 0), "{path}: {wide:?} px to the side");
+    }
 }
 
 #[test]
@@ -202,6 +243,26 @@ fn the_looks_themselves_find_what_is_wrong() {
 }
 
 #[test]
+fn an_admin_reads_sound_pages() {
+    walk(Role::Admin);
+}
+
+#[test]
+fn a_developer_reads_sound_pages() {
+    walk(Role::Developer);
+}
+
+#[test]
 fn a_product_manager_reads_sound_pages() {
     walk(Role::ProductManager);
+}
+
+#[test]
+fn finance_reads_sound_pages() {
+    walk(Role::Finance);
+}
+
+#[test]
+fn everybody_reads_sound_pages() {
+    walk(Role::Anonymous);
 }
