@@ -115,9 +115,7 @@ fn brand(settings: &Settings, portal: &str) -> Brand {
         let set = branding(name).filter(|value| value.starts_with('#') && statics::is_token_value(value));
         set.unwrap_or(default).to_owned()
     };
-    let seller = branding("name")
-        .filter(|name| !name.trim().is_empty())
-        .unwrap_or("Tollgate");
+    let seller = settings.portal_name();
     let legal = |name: &str| settings.legal.get(name).and_then(|value| value.as_str());
     let lines = [legal("name"), legal("address")]
         .into_iter()

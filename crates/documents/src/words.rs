@@ -185,6 +185,24 @@ pub fn price(text: &str, currency: Currency) -> String {
     format!("{sign}{symbol}{gap}{}{point}{part}", grouped(whole))
 }
 
+/// A quantity with its unit: `1 token`, `46,550 tokens`.
+pub fn counted(quantity: &str, unit: &str) -> String {
+    let number = grouped(quantity);
+    match quantity {
+        "1" => format!("{number} {unit}"),
+        _ => format!("{number} {}", plural(unit)),
+    }
+}
+
+/// The plural of an English unit; units that end in `s` are plural already, and what is no word stays.
+pub fn plural(unit: &str) -> String {
+    if unit.ends_with('s') || unit.chars().any(|c| !c.is_ascii_alphabetic()) {
+        unit.to_owned()
+    } else {
+        format!("{unit}s")
+    }
+}
+
 /// A decimal with its whole part in groups of three.
 pub fn grouped(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));

@@ -8,6 +8,7 @@ pub(crate) mod finance;
 pub(crate) mod looks;
 pub(crate) mod manage;
 pub(crate) mod money;
+pub(crate) mod operations;
 pub(crate) mod people;
 pub(crate) mod reading;
 pub(crate) mod reference;

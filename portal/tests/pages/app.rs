@@ -441,7 +441,7 @@ async fn the_log_is_filtered_paged_and_opens_into_the_story_of_a_request() {
         "{}",
         story.text
     );
-    assert!(story.text.contains("End of the answer") && story.text.contains("listPets of petstore"));
+    assert!(story.text.contains("End of the answer") && story.text.contains("<code>GET /pets</code> of petstore"));
     assert_eq!(
         browser.get(&format!("/app/logs/{}-1", other.consumer)).await.status,
         404

@@ -14,7 +14,7 @@ use crate::finance_world::{Reach, SECOND, World};
 use crate::support::{Reply, START, Server, text};
 
 /// The text of the page's main part, tags taken out, blanks run together.
-fn words(reply: &Reply) -> String {
+pub(crate) fn words(reply: &Reply) -> String {
     let main = reply.text.split("<main").nth(1).unwrap_or(&reply.text);
     let main = main.split("</main>").next().unwrap();
     let mut out = String::new();
@@ -179,7 +179,7 @@ async fn a_line_opens_into_its_requests_and_a_request_says_why() {
         &[
             "GET /petstore/pets/2 200 Billed",
             "App backend",
-            "Requests: graduated in 2 tiers, 1,000 included",
+            "Price 1,000 requests included, then $0.10 to 6,000, then $0.05 a request",
         ],
     );
     says(
@@ -591,6 +591,13 @@ async fn revenue_adds_up_to_the_books_and_never_over_two_currencies() {
         &world.finance.get("/finance").await,
         &["Revenue, July 2026 €20.00 $724.00"],
     );
+    let empty = world
+        .finance
+        .get("/finance/revenue?from=2026-05-01&to=2026-07-31")
+        .await;
+    says(&empty, &["has no row", "June 2026 $49.00"]);
+    assert!(!words(&empty).contains("May 2026 $0.00"), "{}", words(&empty));
+    assert!(!words(&page).contains("has no row"), "no month is left out");
     let faulty = world.finance.get("/finance/revenue?from=tomorrow").await;
     says(&faulty, &["Write a day such as 2026-11-21"]);
 }

@@ -10,6 +10,7 @@ mod catalogue;
 mod checks;
 mod console;
 mod corpus;
+mod details;
 mod finance;
 mod finance_world;
 mod framework;

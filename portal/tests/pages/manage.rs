@@ -340,10 +340,42 @@ async fn the_second_of_two_managers_sees_both_texts_and_overwrites_nothing() {
     let at = "/manage/products/petstore/plans/pro/edit";
     let one = fields(&first.get(at).await.text, "id=\"plan\"");
     let two = fields(&second.get(at).await.text, "id=\"plan\"");
-    let saved = send(&mut first, at, &one, &[("price-0-amount", "59.00"), ("do", "save")]).await;
+    let cheap = [
+        ("price-0-amount", "59.00"),
+        ("description", "Cheap for all"),
+        ("do", "save"),
+    ];
+    let saved = send(&mut first, at, &one, &cheap).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
-    let late = send(&mut second, at, &two, &[("price-0-amount", "69.00"), ("do", "save")]).await;
+    let dear = [
+        ("price-0-amount", "69.00"),
+        ("description", "For teams"),
+        ("do", "save"),
+    ];
+    let late = send(&mut second, at, &two, &dear).await;
     assert_eq!(late.status, 409);
+    for part in [
+        "Description: Cheap for all",
+        "Description: For teams",
+        // What both come to for so many requests, and the preview of the form below.
+        "<td class=\"num\">$59.00</td><td class=\"num\">$69.00</td><td class=\"num\"><span class=\"loss\">+$10.00</span></td>",
+        "<td class=\"num\">$49.00</td><td class=\"num\">$69.00</td><td class=\"num\"><span class=\"loss\">+$20.00</span></td>",
+    ] {
+        assert!(late.text.contains(part), "{part} is not in {}", late.text);
+    }
+    // What cannot be read is said beside its field, with the texts that can.
+    let odd = [
+        ("price-0-amount", "69,00"),
+        ("description", "For teams"),
+        ("do", "save"),
+    ];
+    let odd = send(&mut second, at, &two, &odd).await;
+    assert_eq!(odd.status, 409);
+    assert!(
+        odd.text.contains("Description: For teams") && odd.text.contains("aria-invalid=\"true\""),
+        "{}",
+        odd.text
+    );
     assert!(
         late.text.contains("$59.00 every month") && late.text.contains("$69.00 every month"),
         "{}",

@@ -228,7 +228,7 @@ impl Place<'_> {
         let text: String = line.description.chars().take(MORE_THAN_ANY_LINE).collect();
         let mut lines = self.fonts.wrap(&text, (Weight::Regular, SIZE), DESCRIPTION);
         lines.push(words::days(self.invoice, line.period_start, line.period_end));
-        let quantity = format!("{} {}", words::grouped(&line.quantity), line.unit_label);
+        let quantity = words::counted(&line.quantity, &line.unit_label);
         let quantity = self.fonts.wrap(&quantity, (Weight::Regular, SIZE), NUMBERS);
         let price = line
             .unit_price

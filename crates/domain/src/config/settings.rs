@@ -29,10 +29,28 @@ pub struct Settings {
     pub identity_providers: Vec<serde_json::Value>,
 }
 
+/// What the portal is called until it has a name.
+const PORTAL: &str = "Tollgate";
+
 impl Settings {
+    /// What the portal is called: the name of the brand.
+    pub fn portal_name(&self) -> &str {
+        text(&self.branding, "name").unwrap_or(PORTAL)
+    }
+
+    /// Who invoices come from: the legal name, or else what the portal is called.
+    pub fn seller_name(&self) -> &str {
+        text(&self.legal, "name").unwrap_or_else(|| self.portal_name())
+    }
+
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A text that is not empty.
+fn text<'a>(map: &'a IndexMap<String, serde_json::Value>, name: &str) -> Option<&'a str> {
+    map.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// Who may sign up.

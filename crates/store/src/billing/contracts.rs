@@ -117,24 +117,15 @@ async fn settings(tx: &mut Tx) -> Result<Settings> {
         .unwrap_or_default())
 }
 
-/// The legal identity, or else the name of the brand.
+/// The legal identity; the name of the portal where there is no legal one.
 fn seller(settings: &Settings) -> Party {
-    let whole = serde_json::json!({ "legal": settings.legal, "branding": settings.branding });
-    let text = |pointer: &str| {
-        whole
-            .pointer(pointer)
-            .and_then(|value| value.as_str())
-            .map(str::to_owned)
-    };
-    let ids = whole.pointer("/legal/tax_ids").and_then(|ids| ids.as_array());
+    let text = |name: &str| Some(settings.legal.get(name)?.as_str()?.to_owned());
+    let ids = settings.legal.get("tax_ids").and_then(|ids| ids.as_array());
     Party {
-        name: text("/legal/name")
-            .or_else(|| text("/branding/name"))
-            .or_else(|| text("/branding/title"))
-            .unwrap_or_default(),
-        email: text("/legal/email"),
-        address: text("/legal/address"),
-        country: text("/legal/country"),
+        name: settings.seller_name().to_owned(),
+        email: text("email"),
+        address: text("address"),
+        country: text("country"),
         tax_ids: ids
             .into_iter()
             .flatten()

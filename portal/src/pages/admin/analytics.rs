@@ -32,6 +32,8 @@ struct Wish {
 
 struct Row {
     name: String,
+    /// What else is said of it; empty for nothing.
+    note: String,
     link: Option<String>,
     requests: String,
     change: String,
@@ -183,10 +185,15 @@ fn label(dimension: Dimension) -> String {
 
 /// Sorted by requests and what was refused, with the same group of the range before.
 async fn sorted(app: &App, wish: &Wish) -> Result<Vec<(UsageRow, u64)>, Problem> {
-    let mut rows = wish.range.rows(app, Interval::Whole, &[wish.by]).await?;
+    // The key of an operation means something within its API alone.
+    let group: &[Dimension] = match wish.by {
+        Dimension::Operation => &[Dimension::Operation, Dimension::Api],
+        _ => &[wish.by],
+    };
+    let mut rows = wish.range.rows(app, Interval::Whole, group).await?;
     rows.retain(|row| row.requests > 0 || row.rejected > 0);
     rows.sort_by_key(|row| std::cmp::Reverse((row.requests, row.rejected)));
-    let old = wish.range.before().rows(app, Interval::Whole, &[wish.by]).await?;
+    let old = wish.range.before().rows(app, Interval::Whole, group).await?;
     let with_old = |row: UsageRow| {
         let before = old
             .iter()
@@ -200,17 +207,14 @@ async fn sorted(app: &App, wish: &Wish) -> Result<Vec<(UsageRow, u64)>, Problem>
 async fn rows(app: &App, wish: &Wish, names: &mut Names, asked: &Asked) -> Result<(Vec<Row>, usize), Problem> {
     let sorted = sorted(app, wish).await?;
     let more = sorted.len().saturating_sub(MAX_ROWS);
-    let figure = |value: Option<u64>| value.map_or_else(|| show::NOTHING.to_owned(), show::number);
     let mut rows = Vec::new();
     for (row, before) in sorted.iter().take(MAX_ROWS) {
         let value = row.group.first().cloned().flatten();
-        let name = match &value {
-            Some(value) => names.of(app, wish.by, value).await?,
-            None => "None".to_owned(),
-        };
+        let (name, note) = name(app, names, (wish.by, row)).await?;
         let sums = Totals::of(row);
         rows.push(Row {
             name,
+            note,
             link: value.map(|value| match wish.by {
                 Dimension::Consumer => format!("/admin/consumers/{value}"),
                 Dimension::Account => format!("/admin/organisations/{value}"),
@@ -220,13 +224,26 @@ async fn rows(app: &App, wish: &Wish, names: &mut Names, asked: &Asked) -> Resul
             change: show::change(row.requests, *before),
             errors: show::percent(row.errors, row.requests),
             rejected: show::number(row.rejected),
-            p50: figure(sums.p50),
-            p95: figure(sums.p95),
-            p99: figure(sums.p99),
+            p50: show::figure_or_nothing(sums.p50),
+            p95: show::figure_or_nothing(sums.p95),
+            p99: show::figure_or_nothing(sums.p99),
             sent: show::bytes(row.bytes_out),
         });
     }
     Ok((rows, more))
+}
+
+/// What the group of a row is called, and what else is said of it.
+async fn name(app: &App, names: &mut Names, (by, row): (Dimension, &UsageRow)) -> Result<(String, String), Problem> {
+    let mut group = row.group.iter().map(Option::as_deref);
+    let Some(value) = group.next().flatten() else {
+        return Ok(("None".to_owned(), String::new()));
+    };
+    if by == Dimension::Operation {
+        let called = names.operation(app, group.next().flatten(), value).await?;
+        return Ok((called.place, called.summary));
+    }
+    Ok((names.of(app, by, value).await?, String::new()))
 }
 
 /// What each hour, day or month of the reader had. Each is asked for on its own, because roll-ups know days of UTC alone.
@@ -274,7 +291,7 @@ fn latency(series: &[(Span, Totals)]) -> Chart<'static> {
     let named = |name, colour| Series { name, colour };
     Chart {
         summary: "Lines of the latency at the gateway over time: p50, p95 and p99 in milliseconds.".to_owned(),
-        unit: Unit::Millis,
+        unit: Unit::Latency,
         series: vec![named("p50", "1"), named("p95", "2"), named("p99", "3")],
         points: series.iter().map(point).collect(),
         limit: None,
@@ -293,9 +310,9 @@ pub(super) async fn csv(State(app): State<App>, staff: Staff, asked: Asked) -> P
     );
     for (row, before) in sorted(&app, &wish).await? {
         let id = row.group.first().cloned().flatten().unwrap_or_default();
-        let name = names.of(&app, wish.by, &id).await?;
+        let (name, _) = name(&app, &mut names, (wish.by, &row)).await?;
         let sums = Totals::of(&row);
-        let figure = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let figure = |micros: Option<u64>| micros.map(show::latency_exact).unwrap_or_default();
         let _ = write!(
             text,
             "{},{},{},{before},{},{},{},{},{},{}\r\n",

@@ -4,26 +4,42 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use axum::extract::State;
+use domain::clock::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use store::{AuditFilter, AuditRecord, Kind, Page as Rows};
 
-use super::names::Names;
+use super::things::{Things, told};
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::web::field::Choices;
 use crate::pages::web::show::{self, Moment};
-use crate::pages::web::{Asked, Form, Page, Shell, Staff, download, page};
+use crate::pages::web::{Asked, Form, Html, Page, Shell, Staff, download, escape, page};
 
 const A_PAGE: u32 = 50;
 const CSV_ROWS: u32 = 1_000;
 const SHOWN_FIELDS: usize = 6;
 
-/// A field before and after.
+/// A field before and after, as HTML.
 pub(super) struct Field {
     pub(super) name: String,
-    pub(super) before: String,
-    pub(super) after: String,
+    pub(super) before: Html,
+    pub(super) after: Html,
+}
+
+impl Field {
+    /// Whether there was a value before.
+    pub(super) fn was(&self) -> bool {
+        self.before.0 != show::NOTHING
+    }
+}
+
+/// A field as the event has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    name: String,
+    before: Option<Json>,
+    after: Option<Json>,
 }
 
 /// An event for people.
@@ -32,7 +48,7 @@ pub(super) struct Event {
     pub(super) who: String,
     pub(super) address: String,
     pub(super) action: String,
-    pub(super) target: String,
+    pub(super) target: Html,
     pub(super) fields: Vec<Field>,
     pub(super) more: usize,
 }
@@ -54,20 +70,25 @@ struct Audit {
 /// One event as it is shown: the person by name, the change field by field.
 pub(super) async fn event(
     app: &App,
-    names: &mut Names,
+    things: &mut Things,
     record: AuditRecord,
     zone: &TimeZone,
 ) -> Result<Event, Problem> {
-    let who = names.actor(app, &record.actor.kind, &record.actor.id).await?;
-    let mut fields = fields(record.before.as_ref(), record.after.as_ref());
-    let more = fields.len().saturating_sub(SHOWN_FIELDS);
-    fields.truncate(SHOWN_FIELDS);
+    let who = things.names.actor(app, &record.actor.kind, &record.actor.id).await?;
+    let changes = changes(record.before.as_ref(), record.after.as_ref());
+    let more = changes.len().saturating_sub(SHOWN_FIELDS);
+    let mut fields = Vec::new();
+    for change in changes.into_iter().take(SHOWN_FIELDS) {
+        fields.push(field(app, things, change, zone).await?);
+    }
+    let told = told(record.before.as_ref(), record.after.as_ref());
+    let target = things.link(app, &record.target, told.as_deref()).await?;
     Ok(Event {
         at: show::exact(record.at, zone),
         who,
         address: record.actor.address.unwrap_or_else(|| show::NOTHING.to_owned()),
         action: words(&record.action),
-        target: record.target,
+        target,
         fields,
         more,
     })
@@ -83,7 +104,7 @@ fn words(action: &str) -> String {
     format!("{text}: {}", verb.replace('_', " "))
 }
 
-fn fields(before: Option<&Json>, after: Option<&Json>) -> Vec<Field> {
+fn changes(before: Option<&Json>, after: Option<&Json>) -> Vec<Change> {
     let empty = serde_json::Map::new();
     let old = before.and_then(Json::as_object).unwrap_or(&empty);
     let new = after.and_then(Json::as_object).unwrap_or(&empty);
@@ -96,14 +117,50 @@ fn fields(before: Option<&Json>, after: Option<&Json>) -> Vec<Field> {
     let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
     names
         .filter(|name| old.get(*name) != new.get(*name) && !is_noise(name))
-        .map(|name| Field {
-            name: name.replace('_', " "),
-            before: text(old.get(name)),
-            after: text(new.get(name)),
-        })
         // What was empty and stays so is no change to anybody.
-        .filter(|field| field.before != field.after)
+        .filter(|name| text(old.get(*name)) != text(new.get(*name)))
+        .map(|name| Change {
+            name: name.clone(),
+            before: old.get(name).cloned(),
+            after: new.get(name).cloned(),
+        })
         .collect()
+}
+
+/// A change for people: things by name, times in the reader's zone.
+async fn field(app: &App, things: &mut Things, change: Change, zone: &TimeZone) -> Result<Field, Problem> {
+    Ok(Field {
+        name: change.name.trim_end_matches("_id").replace('_', " "),
+        before: value(app, things, change.before.as_ref(), zone).await?,
+        after: value(app, things, change.after.as_ref(), zone).await?,
+    })
+}
+
+async fn value(app: &App, things: &mut Things, value: Option<&Json>, zone: &TimeZone) -> Result<Html, Problem> {
+    if let Some(written) = value.and_then(Json::as_str) {
+        if let Some(link) = things.known(app, written).await? {
+            return Ok(link);
+        }
+        if let Some(at) = instant(written) {
+            return Ok(show::moment(at, zone));
+        }
+        if let Some(at) = local(written) {
+            return Ok(Html(escape(&at)));
+        }
+    }
+    Ok(Html(escape(&text(value))))
+}
+
+/// A wall time without a zone, such as the anchor of periods: `21 Nov 2026, 09:14`.
+fn local(text: &str) -> Option<String> {
+    let at: jiff::civil::DateTime = text.parse().ok().filter(|_| text.as_bytes().get(10) == Some(&b'T'))?;
+    Some(at.strftime("%-d %b %Y, %H:%M").to_string())
+}
+
+/// A text that is an instant of RFC 3339 and nothing else.
+fn instant(text: &str) -> Option<Timestamp> {
+    let is_one = text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T');
+    is_one.then(|| text.parse().ok()).flatten()
 }
 
 fn text(value: Option<&Json>) -> String {
@@ -145,10 +202,10 @@ pub(super) async fn list(State(app): State<App>, staff: Staff, asked: Asked) -> 
         .last()
         .filter(|_| records.len() == A_PAGE as usize)
         .map(|last| asked.with("after", &last.id.to_string()));
-    let mut names = Names::default();
+    let mut things = Things::default();
     let mut events = Vec::new();
     for record in records {
-        events.push(event(&app, &mut names, record, zone).await?);
+        events.push(event(&app, &mut things, record, zone).await?);
     }
     let verified = match asked.get("verify") {
         None => None,
@@ -227,10 +284,14 @@ mod tests {
     fn a_change_is_told_field_by_field_without_what_always_changes() {
         let before = json!({"name": "a", "status": "active", "updated_at": 1});
         let after = json!({"name": "a", "status": "suspended", "updated_at": 2, "suspended_reason": "abuse"});
-        let found = fields(Some(&before), Some(&after));
-        let names: Vec<_> = found.iter().map(|field| field.name.as_str()).collect();
-        assert_eq!(names, ["status", "suspended reason"]);
-        assert_eq!(found[1].before, show::NOTHING);
+        let found = changes(Some(&before), Some(&after));
+        let names: Vec<_> = found.iter().map(|change| change.name.as_str()).collect();
+        assert_eq!(names, ["status", "suspended_reason"]);
+        assert_eq!((&found[1].before, text(None).as_str()), (&None, show::NOTHING));
+        assert!(instant("2026-11-21T08:14:05.000Z").is_some());
+        assert_eq!(local("2026-11-21T09:14:05.123").as_deref(), Some("21 Nov 2026, 09:14"));
+        assert!(local("2026-11-21").is_none() && local("a name").is_none());
+        assert!(instant("2026-11-21").is_none() && instant("twenty characters Tis").is_none());
         assert_eq!(words("consumer.suspend"), "Consumer: suspend");
     }
 }

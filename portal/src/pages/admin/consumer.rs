@@ -13,6 +13,7 @@ use store::{AuditFilter, Consumer, Page as Rows, Scope, SubscriptionFilter};
 use super::audit::{self, Event};
 use super::figures::{self, Range, Stat, Totals};
 use super::names::Names;
+use super::things::Things;
 use crate::api::answer::Id;
 use crate::api::consumers;
 use crate::api::credentials;
@@ -20,6 +21,7 @@ use crate::api::subscriptions;
 use crate::api::usage;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::operations::Called;
 use crate::pages::web::access::Section;
 use crate::pages::web::chart;
 use crate::pages::web::show::{self, Moment};
@@ -32,7 +34,7 @@ const OPERATIONS: usize = 12;
 const EVENTS: u32 = 10;
 
 struct Operation {
-    name: String,
+    name: Called,
     requests: String,
     share: String,
     days: Html,
@@ -135,17 +137,19 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Id(id): Id<Consum
 }
 
 async fn operations(app: &App, range: &Range, totals: &Totals) -> Result<Vec<Operation>, Problem> {
-    let mut rows = range.rows(app, Interval::Whole, &[Dimension::Operation]).await?;
+    let group = [Dimension::Operation, Dimension::Api];
+    let mut rows = range.rows(app, Interval::Whole, &group).await?;
     rows.retain(|row| row.requests > 0);
     rows.sort_by_key(|row| std::cmp::Reverse(row.requests));
-    let daily = range.rows(app, Interval::Day, &[Dimension::Operation]).await?;
+    let daily = range.rows(app, Interval::Day, &group).await?;
     let last = daily.iter().map(|row| row.time).max();
     let days: Vec<Timestamp> = last
         .iter()
         .flat_map(|last| (0..7).rev().map(|back| last.plus_millis(-back * DAY_MS)))
         .collect();
-    let figure = |value: Option<u64>| value.map_or_else(|| show::NOTHING.to_owned(), show::number);
-    let entry = |row: &analytics::UsageRow| {
+    let mut names = Names::default();
+    let mut found = Vec::new();
+    for row in rows.iter().take(OPERATIONS) {
         let sums = Totals::of(row);
         let by_day: Vec<u64> = days
             .iter()
@@ -154,19 +158,21 @@ async fn operations(app: &App, range: &Range, totals: &Totals) -> Result<Vec<Ope
                 found.map_or(0, |one| one.requests)
             })
             .collect();
-        let name = row.group.first().cloned().flatten();
-        Operation {
-            name: name.unwrap_or_else(|| "Not in the document".to_owned()),
+        let [Some(key), api] = row.group.as_slice() else {
+            continue;
+        };
+        found.push(Operation {
+            name: names.operation(app, api.as_deref(), key).await?,
             requests: show::number(row.requests),
             share: show::percent(row.requests, totals.requests),
             days: chart::spark(&by_day, "Requests by day"),
             errors: show::percent(row.errors, row.requests),
-            p50: figure(sums.p50),
-            p95: figure(sums.p95),
-            p99: figure(sums.p99),
-        }
-    };
-    Ok(rows.iter().take(OPERATIONS).map(entry).collect())
+            p50: show::figure_or_nothing(sums.p50),
+            p95: show::figure_or_nothing(sums.p95),
+            p99: show::figure_or_nothing(sums.p99),
+        });
+    }
+    Ok(found)
 }
 
 /// Subscriptions with what is used of their quotas. Ask for fresh usage before.
@@ -299,10 +305,10 @@ async fn events(app: &App, id: ConsumerId, zone: &TimeZone) -> Result<Vec<Event>
         ..AuditFilter::default()
     };
     let records = app.store.audit_events(&filter, &Rows::first(EVENTS)).await?;
-    let mut names = Names::default();
+    let mut things = Things::default();
     let mut events = Vec::new();
     for record in records {
-        events.push(audit::event(app, &mut names, record, zone).await?);
+        events.push(audit::event(app, &mut things, record, zone).await?);
     }
     Ok(events)
 }

@@ -80,14 +80,10 @@ pub(super) struct Totals {
     pub(super) errors: u64,
     pub(super) rejected: u64,
     pub(super) bytes_out: u64,
+    /// Percentiles in microseconds.
     pub(super) p50: Option<u64>,
     pub(super) p95: Option<u64>,
     pub(super) p99: Option<u64>,
-}
-
-/// Milliseconds, rounded up, so that what took any time is not 0.
-fn millis(micros: Option<u64>) -> Option<u64> {
-    micros.map(|micros| micros.div_ceil(1_000))
 }
 
 impl Totals {
@@ -98,9 +94,9 @@ impl Totals {
             errors: row.errors,
             rejected: row.rejected,
             bytes_out: row.bytes_out,
-            p50: millis(row.latency.quantile(500)),
-            p95: millis(row.latency.quantile(950)),
-            p99: millis(row.latency.quantile(990)),
+            p50: row.latency.quantile(500),
+            p95: row.latency.quantile(950),
+            p99: row.latency.quantile(990),
         }
     }
 }
@@ -150,13 +146,13 @@ pub(super) fn stats(now: &Totals, earlier: &Totals) -> Vec<Stat> {
         ),
         stat(
             "Median latency",
-            show::millis(now.p50),
-            before(&show::millis(earlier.p50)),
+            show::latency_or_nothing(now.p50),
+            before(&show::latency_or_nothing(earlier.p50)),
         ),
         stat(
             "p95 latency",
-            show::millis(now.p95),
-            format!("p99 {}", show::millis(now.p99)),
+            show::latency_or_nothing(now.p95),
+            format!("p99 {}", show::latency_or_nothing(now.p99)),
         ),
         stat(
             "Sent",

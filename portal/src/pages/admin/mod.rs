@@ -12,6 +12,7 @@ mod names;
 mod organisation;
 mod overview;
 mod settings;
+mod things;
 mod users;
 
 use super::web::access::Section;

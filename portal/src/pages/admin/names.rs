@@ -3,22 +3,27 @@
 use std::collections::BTreeMap;
 
 use analytics::Dimension;
-use store::Scope;
+use store::{Page, Scope};
 
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::operations::{Called, Operations};
 
 /// Names by id; asks the store once for each.
-#[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<String, String>);
+#[derive(Default)]
+pub(super) struct Names {
+    known: BTreeMap<String, String>,
+    operations: Operations,
+}
 
 impl Names {
     /// The name of a value of a dimension: of an id what people call it, of any other text itself.
     pub(super) async fn of(&mut self, app: &App, dimension: Dimension, value: &str) -> Result<String, Problem> {
-        if let Some(known) = self.0.get(value) {
+        if let Some(known) = self.known.get(value) {
             return Ok(known.clone());
         }
         let found = match dimension {
+            Dimension::Operation => Some(self.operations.called(app, None, value).await?.place),
             Dimension::Account => account(app, value).await?,
             Dimension::Consumer => consumer(app, value).await?,
             Dimension::Credential => credential(app, value).await?,
@@ -26,13 +31,13 @@ impl Names {
             _ => None,
         };
         let name = found.unwrap_or_else(|| value.to_owned());
-        self.0.insert(value.to_owned(), name.clone());
+        self.known.insert(value.to_owned(), name.clone());
         Ok(name)
     }
 
     /// The name of whoever acted: a person by name or address, a token by its name.
     pub(super) async fn actor(&mut self, app: &App, kind: &str, id: &str) -> Result<String, Problem> {
-        if let Some(known) = self.0.get(id) {
+        if let Some(known) = self.known.get(id) {
             return Ok(known.clone());
         }
         let name = match kind {
@@ -44,14 +49,29 @@ impl Names {
                     .map(|user| if user.name.is_empty() { user.email } else { user.name }),
                 Err(_) => None,
             },
-            "token" => Some("API token".to_owned()),
+            "token" => token(app, id).await?,
             "system" => Some(format!("Tollgate ({id})")),
             _ => None,
         };
         let name = name.unwrap_or_else(|| format!("{kind} {id}"));
-        self.0.insert(id.to_owned(), name.clone());
+        self.known.insert(id.to_owned(), name.clone());
         Ok(name)
     }
+
+    /// What an operation is called, of its API where that is known.
+    pub(super) async fn operation(&mut self, app: &App, api: Option<&str>, key: &str) -> Result<Called, Problem> {
+        self.operations.called(app, api, key).await
+    }
+}
+
+/// A token that is not revoked by its name; any other has none to people.
+async fn token(app: &App, id: &str) -> Result<Option<String>, Problem> {
+    let tokens = app.store.tokens(Scope::All, &Page::first(Page::MAX)).await?;
+    let found = tokens.into_iter().find(|token| token.id.to_string() == id);
+    Ok(Some(found.map_or_else(
+        || "API token".to_owned(),
+        |token| format!("API token {}", token.name),
+    )))
 }
 
 async fn account(app: &App, id: &str) -> Result<Option<String>, Problem> {

@@ -12,7 +12,7 @@ use store::{Account, AuditFilter, Page as Rows, Scope, SubscriptionFilter};
 use super::audit::{self, Event};
 use super::consumer::{self, Plan};
 use super::figures::{self, Range, Stat};
-use super::names::Names;
+use super::things::Things;
 use crate::api::answer::Id;
 use crate::api::usage;
 use crate::app::App;
@@ -189,10 +189,10 @@ async fn events(app: &App, staff: &Staff, id: AccountId) -> Result<Vec<Event>, P
         account: Some(id),
         ..AuditFilter::default()
     };
-    let mut names = Names::default();
+    let mut things = Things::default();
     let mut events = Vec::new();
     for record in app.store.audit_events(&filter, &Rows::first(EVENTS)).await? {
-        events.push(audit::event(app, &mut names, record, staff.visitor.zone()).await?);
+        events.push(audit::event(app, &mut things, record, staff.visitor.zone()).await?);
     }
     Ok(events)
 }

@@ -125,7 +125,7 @@ async fn top(app: &App, range: &Range, totals: &Totals) -> Result<Vec<Top>, crat
             requests: show::number(row.requests),
             share: show::percent(row.requests, totals.requests),
             errors: show::percent(row.errors, row.requests),
-            p95: sums.p95.map_or_else(|| show::NOTHING.to_owned(), show::number),
+            p95: show::figure_or_nothing(sums.p95),
         });
     }
     Ok(top)

@@ -38,6 +38,7 @@ const PAIRS: [(&str, &str, u64); 6] = [
     ("focus", "canvas", 300),
 ];
 const MAX_TEXT: usize = 500;
+const MAX_TAX_IDS: usize = 10;
 
 struct Colour {
     name: &'static str,
@@ -53,7 +54,9 @@ struct Shown {
     form: Form,
     colours: Vec<Colour>,
     signup: Choices,
-    mail_place: String,
+    /// What invoices lack, in a sentence.
+    lacking: Option<String>,
+    mail_words: String,
     mail_from: String,
     me: String,
     may_change: bool,
@@ -61,8 +64,58 @@ struct Shown {
     failed: Option<String>,
 }
 
+fn tax_ids(settings: &Settings) -> Vec<String> {
+    let ids = settings.legal.get("tax_ids").and_then(Json::as_array);
+    let ids = ids.into_iter().flatten().filter_map(Json::as_str);
+    ids.map(str::to_owned).collect()
+}
+
 fn text(map: &indexmap::IndexMap<String, Json>, name: &str) -> String {
     map.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+/// What invoices lack for want of a setting.
+fn lacking(settings: &Settings) -> Option<String> {
+    let has = |name: &str| match settings.legal.get(name) {
+        Some(Json::Array(items)) => !items.is_empty(),
+        Some(value) => value.as_str().is_some_and(|text| !text.trim().is_empty()),
+        None => false,
+    };
+    let wanted = [
+        ("name", "the company's legal name"),
+        ("address", "its address"),
+        ("tax_ids", "a tax number"),
+    ];
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(name, _)| !has(name))
+        .map(|(_, words)| *words)
+        .collect();
+    let (last, others) = missing.split_last()?;
+    let words = if others.is_empty() {
+        (*last).to_owned()
+    } else {
+        format!("{} and {last}", others.join(", "))
+    };
+    let from = settings.seller_name();
+    Some(format!(
+        "Invoices come from “{from}” and lack {words}. Most countries ask for it on an invoice."
+    ))
+}
+
+/// Where mails go, in words.
+fn mail_words(place: &str) -> String {
+    match place.split_once(':') {
+        Some(("outbox", folder)) => {
+            let folder = if folder.is_empty() {
+                "outbox in the data directory"
+            } else {
+                folder
+            };
+            format!("Into files in the folder {folder}: no mail server is set, so nobody receives them")
+        }
+        _ => format!("To the server {place}"),
+    }
 }
 
 fn stored(settings: &Settings) -> Form {
@@ -71,6 +124,8 @@ fn stored(settings: &Settings) -> Form {
         ("logo".to_owned(), text(&settings.branding, "logo")),
         ("legal_name".to_owned(), text(&settings.legal, "name")),
         ("legal_address".to_owned(), text(&settings.legal, "address")),
+        ("legal_country".to_owned(), text(&settings.legal, "country")),
+        ("legal_tax_ids".to_owned(), tax_ids(settings).join("\n")),
         (
             "signup".to_owned(),
             if settings.signup == Some(Signup::Invitation) {
@@ -111,7 +166,8 @@ async fn shown(app: &App, staff: &Staff, form: Form) -> Result<Shown, Problem> {
                 "By invitation: only whoever is invited".to_owned(),
             ),
         ],
-        mail_place: app.mailer.place().to_owned(),
+        lacking: lacking(&configuration::settings(app).await?),
+        mail_words: mail_words(app.mailer.place()),
         mail_from: app.mailer.from(),
         me: me.unwrap_or_default(),
         may_change: staff.may_change(Section::Admin),
@@ -168,6 +224,7 @@ fn take(settings: &mut Settings, posted: &Posted, form: &mut Form) {
         ("name", true, "name"),
         ("legal_name", false, "name"),
         ("legal_address", false, "address"),
+        ("legal_country", false, "country"),
     ] {
         let value = posted.get(field);
         if value.len() > MAX_TEXT {
@@ -182,6 +239,19 @@ fn take(settings: &mut Settings, posted: &Posted, form: &mut Form) {
             key,
             value,
         );
+    }
+    let ids: Vec<&str> = posted.get("legal_tax_ids").lines().map(str::trim).collect();
+    let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+    if ids.len() > MAX_TAX_IDS || ids.iter().any(|id| id.len() > MAX_TEXT) {
+        form.fault(
+            "legal_tax_ids",
+            format!("Write {MAX_TAX_IDS} numbers at most, each on a line"),
+        );
+    }
+    if ids.is_empty() {
+        settings.legal.shift_remove("tax_ids");
+    } else {
+        settings.legal.insert("tax_ids".to_owned(), Json::from(ids));
     }
     let logo = posted.get("logo");
     let is_picture = logo.starts_with("data:image/") && logo.len() <= 100_000;
@@ -248,6 +318,13 @@ fn check_colours(settings: &Settings, form: &mut Form) {
     }
 }
 
+fn accepted(to: &str, place: &str) -> String {
+    if place.starts_with("outbox:") {
+        return format!("The test mail to {to} was accepted: it lies in the outbox.");
+    }
+    format!("The test mail to {to} was accepted by {place}.")
+}
+
 /// `POST /admin/settings/mail`
 pub(super) async fn try_mail(State(app): State<App>, staff: Staff, posted: Posted) -> Page {
     let settings = configuration::settings(&app).await?;
@@ -267,7 +344,7 @@ pub(super) async fn try_mail(State(app): State<App>, staff: Staff, posted: Poste
     };
     let written = letters::written(&app, to, letter).await?;
     match app.mailer.send_now(&written).await {
-        Ok(()) => view.done = Some(format!("The test mail to {to} was accepted by {}.", app.mailer.place())),
+        Ok(()) => view.done = Some(accepted(to, app.mailer.place())),
         Err(error) => view.failed = Some(format!("The test mail was not accepted: {error}")),
     }
     page(&view)

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use domain::ids::InvoiceId;
+use domain::invoice::InvoiceStatus;
 use jiff::tz::TimeZone;
 use store::billing::{InvoiceFilter, InvoiceSummary};
 
@@ -37,9 +38,11 @@ struct PlanRow {
     plan: String,
     state: Status,
     usage: String,
-    usage_due: Html,
     next: String,
-    next_at: Html,
+    /// When the usage is invoiced, or else the next charge.
+    invoiced: Html,
+    /// When the next charge is due, where that is another day.
+    charged: Option<Html>,
 }
 
 struct Balance {
@@ -53,7 +56,8 @@ struct InvoiceRow {
     number: String,
     state: Standing,
     made: Html,
-    due: Html,
+    /// The day by which an open one is to be paid.
+    due: Option<Html>,
     total: String,
     open: String,
 }
@@ -108,14 +112,12 @@ async fn unbilled(app: &App, member: &Member) -> Result<Vec<String>, Problem> {
 
 fn invoice_row(member: &Member, one: InvoiceSummary) -> InvoiceRow {
     let (now, zone) = (member.visitor.now(), member.visitor.zone());
-    let day = |at: Option<domain::clock::Timestamp>| {
-        at.map_or_else(|| Html(show::NOTHING.to_owned()), |at| show::day(at, zone))
-    };
+    let due = one.due_at.filter(|_| one.status == InvoiceStatus::Open);
     InvoiceRow {
         id: one.id.to_string(),
         state: Standing::of_summary(&one, now),
         made: show::day(one.created_at, zone),
-        due: day(one.due_at),
+        due: due.map(|at| show::day(at, zone)),
         total: show::minor(one.total, one.currency),
         open: show::minor(one.amount_due, one.currency),
         number: one.number.unwrap_or_else(|| "Draft".to_owned()),
@@ -138,13 +140,14 @@ async fn plans(app: &App, member: &Member, running: &[Running]) -> Result<Vec<Pl
 }
 
 fn plan_row(held: held::Held, own: Option<&Running>, apps: &[store::Consumer], zone: &TimeZone) -> PlanRow {
-    let nothing = || Html(show::NOTHING.to_owned());
     let app = apps.iter().find(|one| one.id == held.consumer);
     let next = own.and_then(|one| {
         let (at, minor) = one.next?;
         let is_over = held.subscription.cancel_at.is_some_and(|end| end <= at);
         (!is_over).then(|| (show::minor(minor, one.currency), show::day(at, zone)))
     });
+    let invoiced = own.map(|one| show::day(one.period_end, zone));
+    let charged = next.as_ref().map(|(_, at)| at.clone());
     PlanRow {
         app: app.map_or_else(String::new, |one| one.name.clone()),
         href: format!("/app/apps/{}/subscriptions", held.consumer),
@@ -152,10 +155,10 @@ fn plan_row(held: held::Held, own: Option<&Running>, apps: &[store::Consumer], z
         plan: held.plan,
         state: held.state,
         usage: own.map_or_else(|| show::NOTHING.to_owned(), |one| show::minor(one.usage, one.currency)),
-        usage_due: own.map_or_else(nothing, |one| show::day(one.period_end, zone)),
         next: next
             .as_ref()
             .map_or_else(|| show::NOTHING.to_owned(), |(amount, _)| amount.clone()),
-        next_at: next.map_or_else(nothing, |(_, at)| at),
+        charged: invoiced.as_ref().and(charged.clone()).filter(|_| invoiced != charged),
+        invoiced: invoiced.or(charged).unwrap_or_else(|| Html(show::NOTHING.to_owned())),
     }
 }

@@ -69,22 +69,6 @@ async fn named(app: &App, id: &str) -> Result<(String, String), Problem> {
     Ok((title.map_or_else(|| name.clone(), str::to_owned), name))
 }
 
-/// What people call a product and a plan that have these names, as far as the organisation has subscribed to them.
-pub(crate) async fn titles(
-    app: &App,
-    subscriptions: &[Subscription],
-    (product, plan): (&str, &str),
-) -> Result<(String, String), Problem> {
-    for one in subscriptions {
-        let (product_title, product_name) = named(app, &one.product_id.to_string()).await?;
-        let (plan_title, plan_name) = named(app, &one.plan_id.to_string()).await?;
-        if product_name == product && plan_name == plan {
-            return Ok((product_title, plan_title));
-        }
-    }
-    Ok((product.to_owned(), plan.to_owned()))
-}
-
 /// A subscription with its names and bars. Ask for fresh usage before.
 pub(crate) async fn held(app: &App, member: &Member, subscription: Subscription) -> Result<Held, Problem> {
     let (now, zone) = (member.visitor.now(), member.visitor.zone());

@@ -1,5 +1,7 @@
 //! `/app`: the next step for newcomers, and how things stand for everyone else.
 
+use std::collections::HashMap;
+
 use analytics::RecentFilter;
 use askama::Template;
 use axum::extract::State;
@@ -10,6 +12,8 @@ use store::billing::{InvoiceFilter, InvoiceSummary};
 use store::{Consumer, Page as StorePage};
 
 use super::held::{self, Held};
+use super::usage_figures::{self as figures, Figures, Scope};
+use super::usage_splits::{self as splits, By};
 use super::uses::{self, Calls};
 use super::{apps, consumers, logs, shell};
 use crate::api::usage::fresh;
@@ -17,10 +21,13 @@ use crate::app::App;
 use crate::http::problem::Problem;
 use crate::pages::money::requests::Row;
 use crate::pages::web::access::BUILDERS;
+use crate::pages::web::range::{Interval, Range};
 use crate::pages::web::{self, Form, Html, Member, Shell, once, show};
 use crate::people::is_verified;
 
 const LAST_ERRORS: usize = 5;
+/// Days of the chart, today included.
+const DAYS: i64 = 14;
 
 #[derive(Template)]
 #[template(path = "app/overview.html")]
@@ -33,6 +40,8 @@ struct Page {
     may_build: bool,
     day: Counted,
     week: Counted,
+    days: Days,
+    zone: String,
     held: Vec<Named>,
     errors: Vec<Row>,
     invoices: Vec<OpenInvoice>,
@@ -68,6 +77,21 @@ impl From<Calls> for Counted {
             refused: show::number(calls.rejected),
         }
     }
+}
+
+/// Requests on each of the last days of the reader's calendar.
+#[derive(Default)]
+struct Days {
+    /// Nothing without traffic.
+    chart: Option<Html>,
+    rows: Vec<DayRow>,
+}
+
+struct DayRow {
+    title: String,
+    requests: String,
+    errors: String,
+    refused: String,
 }
 
 struct Named {
@@ -122,6 +146,8 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
         week: uses::since(&app, &member, now.plus_millis(-7 * uses::DAY_MS))
             .await?
             .into(),
+        days: days(&app, &member).await?,
+        zone: show::zone_name(member.visitor.zone()),
         held: named.collect(),
         errors: errors(&app, &member, &apps).await?,
         invoices: open_invoices(&app, &member).await?,
@@ -132,6 +158,24 @@ pub(crate) async fn show(State(app): State<App>, member: Member) -> web::Page {
             Vec::new()
         },
         once: once::field(),
+    })
+}
+
+async fn days(app: &App, member: &Member) -> Result<Days, Problem> {
+    let (now, zone) = (member.visitor.now(), member.visitor.zone());
+    let today = now.to_jiff().to_zoned(zone.clone()).date();
+    let first = today.checked_sub(jiff::Span::new().days(DAYS - 1)).unwrap_or(today);
+    let range = Range::new(Some(&first.to_string()), None, now, zone)?;
+    let figures = figures::of_each(app, member, &Scope::default(), &range).await?;
+    let row = |(interval, one): (&Interval, &Figures)| DayRow {
+        title: interval.title.clone(),
+        requests: show::number(one.requests),
+        errors: show::number(one.errors()),
+        refused: show::number(one.refused),
+    };
+    Ok(Days {
+        chart: splits::bars(&range, &figures, (By::Result, &HashMap::new()), None),
+        rows: range.intervals.iter().zip(&figures).rev().map(row).collect(),
     })
 }
 

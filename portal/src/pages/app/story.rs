@@ -1,11 +1,9 @@
 //! `/app/logs/{request_id}`: why one request ended as it did, in words.
 
-use std::collections::HashMap;
-
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::{consumers, held, shell};
+use super::{consumers, shell};
 use crate::api::requests;
 use crate::app::App;
 use crate::pages::money::story::StoryView;
@@ -29,21 +27,10 @@ pub(crate) async fn show(State(app): State<App>, member: Member, Path(id): Path<
         let own = own.iter().find(|consumer| consumer.id == id);
         own.map(|consumer| format!("/app/apps/{}", consumer.id))
     };
-    let subscriptions = held::subscriptions(&app, &member, None).await?;
-    let mut titles = HashMap::new();
-    for one in &story.requests {
-        let key = (one.event.product.clone(), one.event.plan.clone());
-        let (product, plan) = held::titles(&app, &subscriptions, (&key.0, &key.1)).await?;
-        titles.insert(key, format!("{product}, {plan}"));
-    }
-    let title_of = |product: &str, plan: &str| {
-        let known = titles.get(&(product.to_owned(), plan.to_owned()));
-        known.cloned().unwrap_or_else(|| format!("{product}, {plan}"))
-    };
     web::page(&Page {
         shell: shell(&app, &member).await?,
         id,
         zone: show::zone_name(zone),
-        story: StoryView::new(story, zone, page_of, title_of).html(),
+        story: StoryView::of(&app, story, zone, page_of).await?.html(),
     })
 }

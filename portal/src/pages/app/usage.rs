@@ -1,6 +1,6 @@
 //! `/app/usage`: what was used, over time, against the limits of the plans, and what it costs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use analytics::Dimension;
 use askama::Template;
@@ -18,7 +18,7 @@ use crate::api::billing_change;
 use crate::api::usage::fresh;
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::pages::money::requests::took;
+use crate::pages::operations::Operations;
 use crate::pages::web::field::Choices;
 use crate::pages::web::range::{Interval, Range, Width};
 use crate::pages::web::{self, Asked, Form, Html, Member, Shell, escape, show};
@@ -209,6 +209,13 @@ fn form(asked: &Asked, looked: &Looked) -> Form {
 /// What people call the values that bars are split by.
 async fn names(app: &App, member: &Member, looked: &Looked) -> Result<HashMap<String, String>, Problem> {
     let mut names = HashMap::new();
+    if looked.by == By::Operation {
+        let keys: BTreeSet<&String> = looked.figures.iter().flat_map(|one| one.split.keys()).collect();
+        let mut operations = Operations::default();
+        for key in keys.into_iter().filter(|key| !key.is_empty()) {
+            names.insert(key.clone(), operations.called(app, None, key).await?.place);
+        }
+    }
     if looked.by != By::Key {
         return Ok(names);
     }
@@ -230,7 +237,7 @@ async fn stats(app: &App, member: &Member, looked: &Looked, total: &Figures) -> 
         }
     };
     let (cost, cost_note) = cost(app, member, looked).await?;
-    let latency = |per_mille| total.latency(per_mille).map_or_else(|| show::NOTHING.to_owned(), took);
+    let latency = |per_mille| show::latency_or_nothing(total.latency(per_mille));
     Ok(Stats {
         requests: show::number(total.requests),
         requests_change: match show::change(total.requests, before.requests).as_str() {
@@ -288,12 +295,7 @@ fn range_title(range: &Range) -> String {
 }
 
 fn row(href: Option<String>, title: String, one: &Figures) -> Row {
-    let latency = |per_mille| {
-        one.latency(per_mille).map_or_else(
-            || show::NOTHING.to_owned(),
-            |micros| took(micros).trim_end_matches("\u{a0}ms").to_owned(),
-        )
-    };
+    let latency = |per_mille| show::figure_or_nothing(one.latency(per_mille));
     Row {
         title,
         href,
@@ -433,11 +435,7 @@ pub(crate) async fn csv(State(app): State<App>, member: Member, asked: Asked) ->
         "from,to,requests,successful,client_errors,server_errors,refused,billable,p50_ms,p95_ms,p99_ms\r\n",
     );
     for (interval, one) in looked.range.intervals.iter().zip(&looked.figures) {
-        let latency = |per_mille| {
-            one.latency(per_mille).map_or_else(String::new, |micros| {
-                format!("{}.{:03}", micros / 1_000, micros % 1_000)
-            })
-        };
+        let latency = |per_mille| one.latency(per_mille).map_or_else(String::new, show::latency_exact);
         out.push_str(&format!(
             "{},{},{},{},{},{},{},{},{},{},{}\r\n",
             interval.from,

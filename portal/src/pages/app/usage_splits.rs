@@ -108,7 +108,7 @@ fn largest(figures: &[Figures], names: &HashMap<String, String>) -> (Vec<(String
     (labels, values.collect())
 }
 
-/// Latency in whole milliseconds, rounded up.
+/// Percentiles of the latency over time.
 pub(crate) fn latency(range: &Range, figures: &[Figures]) -> Option<Html> {
     let series = vec![
         Series {
@@ -124,17 +124,17 @@ pub(crate) fn latency(range: &Range, figures: &[Figures]) -> Option<Html> {
             colour: "3",
         },
     ];
-    let millis = |one: &Figures, per_mille| one.latency(per_mille).unwrap_or(0).div_ceil(1_000);
+    let micros = |one: &Figures, per_mille| one.latency(per_mille).unwrap_or(0);
     let values = figures
         .iter()
-        .map(|one| vec![millis(one, 500), millis(one, 950), millis(one, 990)])
+        .map(|one| vec![micros(one, 500), micros(one, 950), micros(one, 990)])
         .collect();
     let worst = figures.iter().filter_map(|one| one.latency(990)).max().unwrap_or(0);
     let words = format!(
         "Latency lines. The highest p99 is {}. The table below has all numbers.",
-        show::millis(Some(worst.div_ceil(1_000)))
+        show::latency(worst)
     );
-    let mut chart = chart(range, series, values, (Unit::Millis, words), None);
+    let mut chart = chart(range, series, values, (Unit::Latency, words), None);
     chart.height = 168;
     chart.lines()
 }

@@ -19,7 +19,7 @@ use crate::pages::web::Visitor;
 use crate::subscribing::body;
 
 /// Everything on offer at one revision.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     /// The revision.
     pub(crate) revision: i64,

@@ -8,6 +8,8 @@ use domain::period::Every;
 use domain::price::{Price, Pricing, UsagePrice};
 use domain::subscription::Approval;
 
+pub(crate) use documents::words::plural;
+
 use super::offers::Catalogue;
 use crate::estimate::{self, Estimate};
 use crate::pages::web::show;
@@ -318,15 +320,6 @@ pub(crate) fn how(estimate: &Estimate, catalogue: &Catalogue) -> String {
 /// `1 request`, `1,000 requests`.
 pub(crate) fn counted(count: u64, unit: &str) -> String {
     show::count(count, unit, &plural(unit))
-}
-
-/// The plural of an English unit; units that end in `s` are plural already.
-pub(crate) fn plural(unit: &str) -> String {
-    if unit.ends_with('s') || unit.chars().any(|c| !c.is_ascii_alphabetic()) {
-        unit.to_owned()
-    } else {
-        format!("{unit}s")
-    }
 }
 
 /// The text with a large first letter.

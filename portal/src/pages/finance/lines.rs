@@ -114,7 +114,7 @@ pub(super) async fn show(
         invoice: documents::words::title(&view),
         description: line.description.clone(),
         days: documents::words::days(&view, line.period_start, line.period_end),
-        quantity: format!("{} {}", show::decimal(&line.quantity), line.unit_label),
+        quantity: documents::words::counted(&line.quantity, &line.unit_label),
         amount: show::minor(line.amount, view.currency),
         checked,
         rows: rows(&app, &staff, meter.as_deref().unwrap_or(REQUESTS), &found.items).await?,
@@ -153,9 +153,8 @@ async fn check(
         Checked::Equal(requests)
     } else {
         Checked::Differs(format!(
-            "{requests} with {} {}",
-            show::decimal(&sum.to_string()),
-            line.unit_label
+            "{requests} with {}",
+            documents::words::counted(&sum.to_string(), &line.unit_label)
         ))
     })
 }

@@ -46,6 +46,13 @@ struct Chart {
     rows: Vec<Earning>,
 }
 
+impl Chart {
+    /// The months that the table shows.
+    fn eventful(&self) -> impl Iterator<Item = &Earning> {
+        revenue::eventful(&self.rows)
+    }
+}
+
 /// `GET /finance`
 pub(super) async fn show(State(app): State<App>, staff: Staff) -> Page {
     let (now, scope) = (staff.visitor.now(), staff.caller.scope());

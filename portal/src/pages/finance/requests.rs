@@ -22,13 +22,7 @@ pub(super) async fn show(State(app): State<App>, staff: Staff, Path(id): Path<St
     let story = story(&app, &staff.caller, &id).await?;
     page(&Shown {
         shell: shell(&app, &staff).await?,
-        story: StoryView::new(
-            story,
-            staff.visitor.zone(),
-            |_| None,
-            |product, plan| format!("{product}, {plan}"),
-        )
-        .html(),
+        story: StoryView::of(&app, story, staff.visitor.zone(), |_| None).await?.html(),
         id,
     })
 }

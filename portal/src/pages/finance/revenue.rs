@@ -42,6 +42,17 @@ struct Part {
     sum: Earning,
 }
 
+impl Part {
+    /// The rows that the table shows; the chart and the file have the others, too.
+    fn eventful(&self) -> impl Iterator<Item = &Earning> {
+        eventful(&self.rows)
+    }
+
+    fn leaves_out(&self) -> bool {
+        self.eventful().count() < self.rows.len()
+    }
+}
+
 /// One row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Earning {
@@ -52,6 +63,11 @@ pub(super) struct Earning {
     pub(super) credited: String,
     pub(super) voided: String,
     pub(super) net: String,
+}
+
+/// The rows in which anything happened.
+pub(super) fn eventful(rows: &[Earning]) -> impl Iterator<Item = &Earning> {
+    rows.iter().filter(|row| row.minor != [0; 3])
 }
 
 /// What a plan version earned after what went back.

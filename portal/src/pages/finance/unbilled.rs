@@ -6,6 +6,7 @@ use domain::clock::Timestamp;
 use domain::ids::AccountId;
 use domain::money::Currency;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use store::billing::UnbilledLine;
 
 use super::{amounts, may_change, shell};
 use crate::api::usage::fresh;
@@ -133,13 +134,8 @@ pub(super) async fn row(app: &App, staff: &Staff, id: AccountId) -> Result<Optio
         href: format!("/finance/customers/{id}"),
         lines: lines
             .map(|(currency, line)| {
-                format!(
-                    "{}: {} {}, {}",
-                    line.description,
-                    show::decimal(&line.quantity),
-                    line.unit_label,
-                    show::minor(line.amount, currency)
-                )
+                let amount = show::minor(line.amount, currency);
+                format!("{}, {amount}", used(line))
             })
             .collect(),
         amounts: amounts(&sums),
@@ -148,6 +144,16 @@ pub(super) async fn row(app: &App, staff: &Staff, id: AccountId) -> Result<Optio
         sums,
         next,
     }))
+}
+
+/// `World Time, Pro: 46,550 tokens`: a description that ends with the unit does not say it twice.
+fn used(line: &UnbilledLine) -> String {
+    let counted = documents::words::counted(&line.quantity, &line.unit_label);
+    let own = |word: &str| documents::words::plural(word) == documents::words::plural(&line.unit_label);
+    match line.description.rsplit_once(": ") {
+        Some((what, meter)) if own(meter) => format!("{what}: {counted}"),
+        _ => format!("{}: {counted}", line.description),
+    }
 }
 
 /// The sums of rows, by currency.
@@ -196,4 +202,37 @@ async fn everyone(app: &App, staff: &Staff) -> Page {
         may_change: may_change(staff),
         rows: whole.rows,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(description: &str, quantity: &str, unit: &str) -> UnbilledLine {
+        UnbilledLine {
+            subscription: domain::ids::SubscriptionId::from_bits(1),
+            description: description.to_owned(),
+            meter: None,
+            quantity: quantity.to_owned(),
+            unit_label: unit.to_owned(),
+            amount: 1,
+            from: Timestamp::from_millis(0),
+            to: Timestamp::from_millis(1),
+        }
+    }
+
+    #[test]
+    fn a_meter_that_is_called_as_its_unit_is_said_once_and_in_the_plural() {
+        let said = |description, quantity, unit| used(&line(description, quantity, unit));
+        assert_eq!(
+            said("World Time, Pro: tokens", "46550", "token"),
+            "World Time, Pro: 46,550 tokens"
+        );
+        assert_eq!(said("Pro: requests", "1", "request"), "Pro: 1 request");
+        assert_eq!(said("Pro: labels", "2", "print"), "Pro: labels: 2 prints");
+        assert_eq!(
+            said("Pro: tokens above the quota", "3.5", "token"),
+            "Pro: tokens above the quota: 3.5 tokens"
+        );
+    }
 }

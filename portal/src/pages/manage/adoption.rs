@@ -16,6 +16,7 @@ use super::shell;
 use crate::api::usage::{billed, fresh};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::pages::operations::{Called as Operation, Operations};
 use crate::pages::web::chart::{Chart, Point, Series, Unit};
 use crate::pages::web::show::{self, Moment};
 use crate::pages::web::{self, Asked, Form, Html, Shell, Staff};
@@ -62,7 +63,7 @@ struct TermRow {
 
 struct OperationRow {
     api: String,
-    operation: String,
+    operation: Operation,
     requests: String,
     refused: String,
     share: String,
@@ -327,19 +328,34 @@ async fn operations(app: &App, range: &Range) -> Result<(Vec<OperationRow>, Vec<
     }
     let mut all: Vec<_> = called.into_iter().filter(|(_, one)| one.requests > 0).collect();
     all.sort_by(|a, b| b.1.requests.cmp(&a.1.requests).then_with(|| a.0.cmp(&b.0)));
-    let top = all.iter().take(TOP).map(operation_row).collect();
+    let mut names = Operations::default();
+    let top = operation_rows(app, &mut names, &all).await?;
     all.retain(|(_, one)| one.refused > 0);
     all.sort_by(|a, b| b.1.refused.cmp(&a.1.refused).then_with(|| a.0.cmp(&b.0)));
-    Ok((top, all.iter().take(TOP).map(operation_row).collect()))
+    Ok((top, operation_rows(app, &mut names, &all).await?))
 }
 
-fn operation_row(((api, operation), one): &((String, String), Called)) -> OperationRow {
+/// The first of them, as they are shown.
+async fn operation_rows(
+    app: &App,
+    names: &mut Operations,
+    all: &[((String, String), Called)],
+) -> Result<Vec<OperationRow>, Problem> {
+    let mut rows = Vec::new();
+    for ((api, key), one) in all.iter().take(TOP) {
+        let operation = names.called(app, Some(api), key).await?;
+        rows.push(operation_row(api, operation, one));
+    }
+    Ok(rows)
+}
+
+fn operation_row(api: &str, operation: Operation, one: &Called) -> OperationRow {
     let mut statuses: Vec<_> = one.statuses.iter().collect();
     statuses.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let statuses: BTreeSet<String> = statuses.into_iter().take(4).map(|(status, _)| status.clone()).collect();
     OperationRow {
-        api: api.clone(),
-        operation: operation.clone(),
+        api: api.to_owned(),
+        operation,
         requests: show::number(one.requests),
         refused: show::number(one.refused),
         share: show::percent(one.refused, one.requests),

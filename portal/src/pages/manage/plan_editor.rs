@@ -15,7 +15,7 @@ use super::offer::{self, Offer, apply};
 use super::plan_cells::{Cells, form};
 use super::plan_preview::{Preview, previews};
 use super::plan_rows::{LimitRow, PriceRow, Rows, UsageRow};
-use super::plan_words::{Difference, difference, lines};
+use super::plan_words::{Difference, difference, texts, written};
 use super::{author, may_change, plan_form, plan_pointers, shell};
 use crate::api::answer::PlanPath;
 use crate::app::App;
@@ -131,6 +131,8 @@ struct Editor {
     opened: String,
     previews: Vec<Preview>,
     theirs: Option<(String, Vec<Difference>)>,
+    /// What customers would pay under either text.
+    beside: Vec<Preview>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template passes references")]
@@ -199,6 +201,7 @@ async fn editor(app: &App, staff: &Staff, work: &Work, rows: Rows) -> Result<Edi
         opened: work.opened(),
         previews: Vec::new(),
         theirs: None,
+        beside: Vec::new(),
         product,
     })
 }
@@ -397,13 +400,25 @@ fn place(form: &mut Form, name: &str, text: &str) {
 
 /// 409: what stands there now beside what was typed, and the form once more, which would save over it.
 async fn conflict(app: &App, staff: &Staff, work: &Work, rows: Rows) -> web::Page {
-    let theirs = work.current().map(lines).unwrap_or_default();
-    let yours = plan_form::plan(&rows).map(|plan| lines(&plan)).unwrap_or_default();
+    let theirs = work.current().map(texts).unwrap_or_default();
+    let plan = plan_form::plan(&rows);
+    let yours = plan.as_ref().map_or_else(|_| written(&rows), texts);
     let who = match &work.draft {
         Some((draft, _)) => format!("{} has saved a draft of this plan since you opened it", draft.author),
         None => "This plan has been published anew since you opened it".to_owned(),
     };
     let mut page = editor(app, staff, work, rows).await?;
     page.theirs = Some((who, difference(&theirs, &yours)));
+    match plan {
+        Ok(plan) => {
+            page.beside = previews(&plan, work.current());
+            page.previews = previews(&plan, work.live.as_ref());
+        }
+        Err(faults) => {
+            for (name, text) in faults {
+                place(&mut page.form, &name, &text);
+            }
+        }
+    }
     with_status(StatusCode::CONFLICT, &page)
 }

@@ -3,6 +3,9 @@
 use domain::config::Plan;
 use domain::limit::{Allow, Limit, OveragePrice, Quota, Rule};
 use domain::price::{Price, Term, Tier, UsageEntry};
+use domain::subscription::Approval;
+
+use super::plan_rows::Rows;
 
 use crate::pages::web::show;
 
@@ -46,6 +49,38 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
         lines.extend(price_lines(price));
     }
     lines
+}
+
+/// Everything that somebody writes of a plan, a line each: what customers read of it, and then its [`lines`].
+pub(super) fn texts(plan: &Plan) -> Vec<String> {
+    let approval = match plan.approval {
+        Approval::Automatic => "at once",
+        Approval::Manual => "after a manager's approval",
+    };
+    let (title, description) = (plan.title.as_deref(), plan.description.as_deref());
+    let mut texts = presentation(title.unwrap_or(&plan.name), approval, description.unwrap_or_default());
+    texts.extend(lines(plan));
+    texts
+}
+
+/// The same of a form of which the limits or prices cannot be read.
+pub(super) fn written(rows: &Rows) -> Vec<String> {
+    let approval = if rows.approval == "manual" {
+        "after a manager's approval"
+    } else {
+        "at once"
+    };
+    let title = if rows.title.is_empty() { &rows.name } else { &rows.title };
+    let mut texts = presentation(title, approval, &rows.description);
+    texts.push("Limits or prices that cannot be read: see below".to_owned());
+    texts
+}
+
+fn presentation(title: &str, approval: &str, description: &str) -> Vec<String> {
+    let mut texts = vec![format!("Title: {title}"), format!("Subscribers are taken {approval}")];
+    let lines = description.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    texts.extend(lines.map(|line| format!("Description: {line}")));
+    texts
 }
 
 fn limit_line(limit: &Limit) -> String {

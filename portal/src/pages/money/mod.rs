@@ -6,3 +6,4 @@ pub(crate) mod paper;
 pub(crate) mod requests;
 pub(crate) mod state;
 pub(crate) mod story;
+mod story_limits;

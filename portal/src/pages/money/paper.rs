@@ -81,13 +81,12 @@ impl Side {
 impl Line {
     /// A line of an invoice; `base` as in [`Paper::new`].
     pub(crate) fn new(view: &InvoiceView, line: &LineView, base: &str) -> Self {
-        let quantity = words::grouped(&line.quantity);
         let opens = line.meter.is_some() && view.status != InvoiceStatus::Draft;
         Self {
             description: line.description.clone(),
             days: words::days(view, line.period_start, line.period_end),
             href: opens.then(|| format!("{base}/lines/{}", line.n)),
-            quantity: format!("{quantity} {}", line.unit_label),
+            quantity: words::counted(&line.quantity, &line.unit_label),
             price: line
                 .unit_price
                 .as_deref()

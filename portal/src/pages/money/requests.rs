@@ -15,7 +15,6 @@ pub(crate) struct Row {
     pub(crate) at: Moment,
     pub(crate) method: String,
     pub(crate) path: String,
-    pub(crate) operation: String,
     pub(crate) status: u16,
     pub(crate) class: &'static str,
     pub(crate) took: String,
@@ -35,15 +34,6 @@ pub(crate) const fn class(status: u16) -> &'static str {
     }
 }
 
-/// Microseconds as people read them: `0.6 ms`, `412 ms`.
-pub(crate) fn took(micros: u64) -> String {
-    if micros < 10_000 {
-        format!("{}.{}\u{a0}ms", micros / 1_000, micros % 1_000 / 100)
-    } else {
-        show::millis(Some(micros / 1_000))
-    }
-}
-
 impl Row {
     /// A request that was served, by this app; stories are below `base`.
     pub(crate) fn new(fact: &Fact, base: &str, app: String, zone: &TimeZone) -> Self {
@@ -52,10 +42,9 @@ impl Row {
             at: show::exact(fact.admitted_at, zone),
             method: fact.method.clone(),
             path: fact.path.clone(),
-            operation: fact.operation.clone(),
             status: fact.outcome.status,
             class: class(fact.outcome.status),
-            took: took(fact.latency_us),
+            took: show::latency(fact.latency_us),
             app,
             last: if billed(&fact.outcome.class()) { "yes" } else { "no" }.to_owned(),
             reason: String::new(),
@@ -70,7 +59,6 @@ impl Row {
             at: show::exact(sample.at, zone),
             method: sample.method,
             path: sample.path,
-            operation: sample.of.operation,
             status: sample.status,
             class: class(sample.status),
             took: show::NOTHING.to_owned(),

@@ -2,14 +2,24 @@
 //! finance.
 
 use askama::Template;
+use domain::charge::Terms;
+use domain::config::Plan;
 use domain::ids::ConsumerId;
+use domain::limit::REQUESTS;
 use jiff::tz::TimeZone;
-use serde_json::Value as Json;
+use store::{Object, Scope};
 
-use super::requests::{class, took};
+use super::requests::class;
+use super::story_limits::{self, Limits, Row};
 use crate::api::requests::{Admitted, Refused, StepTimes, Story};
+use crate::api::usage_events::EventBody;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::pages::catalogue::{address, offers, price};
+use crate::pages::operations::{Called, Operations};
 use crate::pages::web::Html;
 use crate::pages::web::show::{self, Moment};
+use crate::subscribing;
 
 /// The story as HTML, to be put into a template as it is.
 #[derive(Template)]
@@ -26,21 +36,18 @@ struct Served {
     status: u16,
     class: &'static str,
     outcome: String,
+    operation: Called,
+    api: String,
+    /// What product and plan are called, and where they are read about.
+    plan: (String, String),
     facts: Vec<(&'static str, String)>,
     /// The app, and where its page is.
     app: Option<(Option<String>, String)>,
     billed: &'static str,
     billing: String,
-    counters: Vec<CounterRow>,
+    counters: Vec<Row>,
     price: Vec<String>,
     steps: Vec<StepRow>,
-}
-
-struct CounterRow {
-    limit: String,
-    before: String,
-    after: String,
-    max: String,
 }
 
 struct StepRow {
@@ -57,35 +64,50 @@ struct RefusedRow {
     class: &'static str,
     reason: String,
     why: &'static str,
-    operation: String,
+    operation: Called,
     api: String,
 }
 
+/// The plan of a request as it was sold then.
+struct Sold {
+    /// `World Time, Pro`.
+    title: String,
+    /// The page of the product.
+    href: String,
+    plan: Option<Plan>,
+    version: Option<i64>,
+}
+
 impl StoryView {
-    /// What is known, with times in the reader's zone; `page_of` is where the reader finds an app, `title_of` what a product
-    /// and its plan are called.
-    pub(crate) fn new(
+    /// What is known, with times in the reader's zone; `page_of` is where the reader finds an app.
+    pub(crate) async fn of(
+        app: &App,
         story: Story,
         zone: &TimeZone,
         page_of: impl Fn(ConsumerId) -> Option<String>,
-        title_of: impl Fn(&str, &str) -> String,
-    ) -> Self {
-        let refused = |one: Refused| RefusedRow {
-            at: show::exact(one.event_time, zone),
-            ..refused(one)
+    ) -> Result<Self, Problem> {
+        let mut names = Operations::default();
+        let mut view = Self {
+            served: Vec::new(),
+            refused: Vec::new(),
         };
-        let served = |one: &Admitted| Served {
-            at: show::exact(one.event.event_time, zone),
-            app: one
-                .consumer
-                .clone()
-                .map(|name| (one.event.consumer_id.and_then(&page_of), name)),
-            ..served(one, title_of(&one.event.product, &one.event.plan))
-        };
-        Self {
-            served: story.requests.iter().map(served).collect(),
-            refused: story.refused.into_iter().map(refused).collect(),
+        for one in &story.requests {
+            let link = one.event.consumer_id.and_then(&page_of);
+            let app_of = one.consumer.clone().map(|name| (link, name));
+            view.served.push(Served {
+                at: show::exact(one.event.event_time, zone),
+                app: app_of,
+                ..served(app, one, &mut names, zone).await?
+            });
         }
+        for one in story.refused {
+            view.refused.push(RefusedRow {
+                at: show::exact(one.event_time, zone),
+                operation: names.called(app, Some(&one.api), &one.operation).await?,
+                ..refused(one)
+            });
+        }
+        Ok(view)
     }
 
     /// As HTML.
@@ -94,24 +116,96 @@ impl StoryView {
     }
 }
 
-/// A number of the API as people read it.
-fn figure(value: &Json) -> String {
-    match value {
-        Json::Null => "no end".to_owned(),
-        Json::String(text) => show::decimal(text),
-        other => show::decimal(&other.to_string()),
-    }
+/// What people call a thing that is configured.
+fn titled(object: Option<&Object>, name: &str) -> String {
+    let title = object.and_then(|object| object.fields.body.get("title")?.as_str());
+    title.unwrap_or(name).to_owned()
 }
 
-fn served(one: &Admitted, plan: String) -> Served {
+async fn sold(app: &App, event: &EventBody) -> Result<Sold, Problem> {
+    let version = app.store.plan_version(event.plan_version_id).await?;
+    let plan = match &version {
+        Some(version) => app.store.object(&version.plan_id.to_string()).await?,
+        None => None,
+    };
+    let product = match &plan {
+        Some(plan) => app.store.object(&plan.fields.parent).await?,
+        None => None,
+    };
+    Ok(Sold {
+        title: format!(
+            "{}, {}",
+            titled(product.as_ref(), &event.product),
+            titled(plan.as_ref(), &event.plan)
+        ),
+        href: format!("{}#plans", address::product(&event.product)),
+        version: version.as_ref().map(|version| version.n),
+        plan: version.and_then(|version| serde_json::from_value(version.body).ok()),
+    })
+}
+
+async fn limits(app: &App, event: &EventBody, plan: Option<&Plan>, zone: &TimeZone) -> Result<Limits, Problem> {
+    let subscription = match event.subscription_id {
+        Some(id) => app.store.subscription(Scope::All, id).await?,
+        None => None,
+    };
+    let period = subscription
+        .zip(event.period_start)
+        .and_then(|(subscription, start)| subscribing::period_at(&subscription, start));
+    let entries = plan.into_iter().flat_map(|plan| &plan.limits);
+    Ok(Limits {
+        rules: entries.filter_map(|entry| entry.understand().ok()).collect(),
+        every: price::every(plan.map_or(domain::period::Every::MONTH, subscribing::every)),
+        period,
+        catalogue: offers::catalogue(app).await?,
+        zone: zone.clone(),
+    })
+}
+
+async fn served(app: &App, one: &Admitted, names: &mut Operations, zone: &TimeZone) -> Result<Served, Problem> {
+    let event = &one.event;
+    let sold = sold(app, event).await?;
+    let limits = limits(app, event, sold.plan.as_ref(), zone).await?;
+    let mut counters = Vec::new();
+    for counter in &one.counters {
+        let mut of = Vec::new();
+        for key in story_limits::operations(&counter.limit) {
+            of.push(names.called(app, Some(&event.api), key).await?.place);
+        }
+        counters.push(limits.row(counter, &of));
+    }
+    let version = sold.version.map_or_else(String::new, |n| format!(", version {n}"));
+    Ok(Served {
+        at: Moment::default(),
+        method: event.method.clone(),
+        path: event.path.clone(),
+        status: event.status,
+        class: class(event.status),
+        outcome: outcome(one),
+        operation: names.called(app, Some(&event.api), &event.operation).await?,
+        api: event.api.clone(),
+        plan: (sold.href, format!("{}{version}", sold.title)),
+        facts: facts(one, &limits),
+        app: None,
+        billed: if event.billable { "Billed" } else { "Not billed" },
+        billing: billing(one),
+        counters,
+        price: sold
+            .plan
+            .as_ref()
+            .map(|plan| prices(plan, event, &limits))
+            .unwrap_or_default(),
+        steps: steps(&one.steps_ms),
+    })
+}
+
+fn facts(one: &Admitted, limits: &Limits) -> Vec<(&'static str, String)> {
     let event = &one.event;
     let key = one.credential.as_ref().map(|key| match &key.name {
         Some(name) => format!("{name}, {}…", key.prefix),
         None => format!("{}…", key.prefix),
     });
     let mut facts = vec![
-        ("Operation", format!("{} of {}", event.operation, event.api)),
-        ("Plan", plan),
         ("Key", key.unwrap_or_else(|| "none".to_owned())),
         (
             "Sent and received",
@@ -129,29 +223,9 @@ fn served(one: &Admitted, plan: String) -> Served {
         ),
     ];
     for (meter, quantity) in &event.quantities {
-        facts.push(("Counted", format!("{meter}: {}", figure(quantity))));
+        facts.push(("Counted", story_limits::taken(&limits.catalogue, meter, quantity)));
     }
-    let counters = one.counters.iter().map(|counter| CounterRow {
-        limit: limit_name(&counter.limit),
-        before: figure(&counter.before),
-        after: figure(&counter.after),
-        max: counter.max.as_ref().map_or_else(|| "no end".to_owned(), figure),
-    });
-    Served {
-        at: Moment::default(),
-        method: event.method.clone(),
-        path: event.path.clone(),
-        status: event.status,
-        class: class(event.status),
-        outcome: outcome(one),
-        billed: if event.billable { "Billed" } else { "Not billed" },
-        billing: billing(one),
-        counters: counters.collect(),
-        price: one.price.as_ref().map(prices).unwrap_or_default(),
-        steps: steps(&one.steps_ms),
-        facts,
-        app: None,
-    }
+    facts
 }
 
 fn outcome(one: &Admitted) -> String {
@@ -178,37 +252,24 @@ fn billing(one: &Admitted) -> String {
     "Not billed: errors of the server and of the gateway cost nothing, and what was reserved of the quota has been given back.".to_owned()
 }
 
-/// `requests/period` as `Requests a period`.
-fn limit_name(key: &str) -> String {
-    let (base, operations) = key
-        .split_once('@')
-        .map_or((key, None), |(base, rest)| (base, Some(rest)));
-    let base = base.split_once('/').map_or_else(
-        || show::meter_name(base),
-        |(meter, per)| format!("{} a {per}", show::meter_name(meter)),
-    );
-    operations.map_or_else(|| base.clone(), |names| format!("{base}, {}", names.replace(',', ", ")))
-}
-
-/// The price entries of the plan version for the meters of the request.
-fn prices(price: &Json) -> Vec<String> {
-    let currency = price.get("currency").and_then(Json::as_str).unwrap_or_default();
-    let currency: domain::money::Currency = currency.parse().unwrap_or_default();
-    let text = |entry: &Json, name: &str| entry.get(name).and_then(Json::as_str).map(str::to_owned);
-    let entries = price.get("usage").and_then(Json::as_array).cloned().unwrap_or_default();
-    let word = |entry: &Json| {
-        let meter = text(entry, "meter").unwrap_or_default();
-        let included = entry.get("included").and_then(Json::as_u64);
-        let included = included.map_or_else(String::new, |count| format!(", {} included", show::number(count)));
-        let tiers = entry.get("tiers").and_then(Json::as_array).map_or(0, Vec::len);
-        let rate = match (text(entry, "unit"), text(entry, "model")) {
-            (Some(unit), _) => show::major(&unit, currency) + " each",
-            (None, Some(model)) if tiers > 0 => format!("{model} in {tiers} tiers"),
-            (None, model) => model.unwrap_or_default(),
-        };
-        format!("{}: {rate}{included}", show::meter_name(&meter))
+/// What the plan version asks for the meters of the request.
+fn prices(plan: &Plan, event: &EventBody, limits: &Limits) -> Vec<String> {
+    let currency = plan.price.as_ref().map(|price| price.currency).unwrap_or_default();
+    let Ok(terms) = Terms::of(plan, currency) else {
+        return Vec::new();
     };
-    entries.iter().map(word).collect()
+    let takes = |meter: &str| meter == REQUESTS || event.quantities.contains_key(meter);
+    let word = |term: &domain::charge::UsageTerm| {
+        let unit = limits.catalogue.unit(&term.meter);
+        let words = price::usage(&term.price, terms.currency, &unit);
+        match (term.price.included, term.overage) {
+            (_, true) => format!("{words} above the quota"),
+            (0, false) => words,
+            (included, false) => format!("{} included, then {words}", price::counted(included, &unit)),
+        }
+    };
+    let own = terms.usage.iter().filter(|term| takes(&term.meter));
+    own.map(word).collect()
 }
 
 /// When each step ended, and how long it took.
@@ -228,8 +289,8 @@ fn steps(times: &StepTimes) -> Vec<StepRow> {
         .map(|(name, at)| {
             let row = StepRow {
                 name,
-                at: took(at),
-                took: took(at.saturating_sub(before)),
+                at: show::latency(at),
+                took: show::latency(at.saturating_sub(before)),
             };
             before = at;
             row
@@ -257,7 +318,7 @@ fn refused(one: Refused) -> RefusedRow {
         class: class(one.status),
         why: advice(&one.reason),
         reason: one.reason.replace('-', " "),
-        operation: one.operation,
+        operation: Called::default(),
         api: one.api,
     }
 }
@@ -286,13 +347,6 @@ fn advice(reason: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits_read_as_words() {
-        assert_eq!(limit_name("requests/period"), "Requests a period");
-        assert_eq!(limit_name("concurrency"), "Concurrency");
-        assert_eq!(limit_name("requests/second@a,b"), "Requests a second, a, b");
-    }
 
     #[test]
     fn steps_say_when_and_how_long() {

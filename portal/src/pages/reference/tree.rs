@@ -114,15 +114,20 @@ impl<'a> Tree<'a> {
 
     /// What a root says about itself: type, allowed values, its schema.
     pub(crate) fn about(&mut self, node: &Node) {
-        let _ = write!(self.out, "<p class=\"small soft\">{}", escape(&node.summary()));
-        if let Some(schema) = &node.schema {
-            self.out.push_str(", ");
-            self.link(schema);
+        let summary = node.summary();
+        // Its fields say that it is an object.
+        let is_told = summary == "object" && node.has_children() && node.schema.is_none() && node.stop.is_none();
+        if !is_told {
+            let _ = write!(self.out, "<p class=\"small soft\">{}", escape(&summary));
+            if let Some(schema) = &node.schema {
+                self.out.push_str(", ");
+                self.link(schema);
+            }
+            if let Some(stop) = &node.stop {
+                let _ = write!(self.out, "; {}", escape(stop.words()));
+            }
+            self.out.push_str("</p>");
         }
-        if let Some(stop) = &node.stop {
-            let _ = write!(self.out, "; {}", escape(stop.words()));
-        }
-        self.out.push_str("</p>");
         if !node.allowed.is_empty() || node.constant.is_some() || node.default.is_some() {
             self.out.push_str("<dl class=\"schema\"><div><dt>Value</dt>");
             self.values(node);

@@ -10,8 +10,8 @@ use super::{Html, escape, show};
 pub(crate) enum Unit {
     /// A count: `10k` on the axis.
     Count,
-    /// Milliseconds.
-    Millis,
+    /// Microseconds, written as milliseconds.
+    Latency,
     /// Minor units of money.
     Money(domain::money::Currency),
 }
@@ -62,7 +62,7 @@ impl Unit {
     fn tick(self, value: u64) -> String {
         match self {
             Self::Count => short(value),
-            Self::Millis => show::number(value),
+            Self::Latency => millis(value),
             Self::Money(currency) => {
                 let unit = 10_u64.saturating_pow(u32::from(currency.exponent()));
                 format!("{}{}", currency.symbol(), short(value / unit.max(1)))
@@ -73,9 +73,18 @@ impl Unit {
     fn full(self, value: u64) -> String {
         match self {
             Self::Count => show::number(value),
-            Self::Millis => show::millis(Some(value)),
+            Self::Latency => show::latency(value),
             Self::Money(currency) => show::minor(i64::try_from(value).unwrap_or(i64::MAX), currency),
         }
+    }
+}
+
+/// Round microseconds of a tick as milliseconds with the decimals that they need: `0.25`, `20`.
+fn millis(micros: u64) -> String {
+    let decimals = format!("{:03}", micros % 1_000);
+    match decimals.trim_end_matches('0') {
+        "" => show::number(micros / 1_000),
+        decimals => format!("{}.{decimals}", show::number(micros / 1_000)),
     }
 }
 
@@ -322,7 +331,7 @@ impl Chart<'_> {
         let count = self.points.len();
         let mut runs: Vec<Vec<(u64, u64)>> = vec![Vec::new()];
         for (at, point) in self.points.iter().enumerate() {
-            let is_gap = matches!(self.unit, Unit::Millis) && point.values.iter().all(|value| *value == 0);
+            let is_gap = matches!(self.unit, Unit::Latency) && point.values.iter().all(|value| *value == 0);
             let value = point.values.get(index).filter(|_| !is_gap);
             match (value, runs.last_mut()) {
                 (Some(value), Some(run)) => run.push((middle(at, count) * 10, scale.place(*value))),
@@ -472,6 +481,17 @@ mod tests {
             assert!(!html.contains("<1>") && html.contains("role=\"img\""));
             assert!(chart(&values).lines().is_some());
         }
+    }
+
+    #[test]
+    fn latencies_below_a_millisecond_have_an_axis_of_their_own() {
+        let lines = Chart {
+            unit: Unit::Latency,
+            ..chart(&[420, 700])
+        };
+        let html = lines.lines().unwrap().0;
+        assert!(html.contains(">0.25</text>") && html.contains("0.7\u{a0}ms"), "{html}");
+        assert_eq!(millis(2_000_000), "2,000");
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Visitor {
         };
         let has_colours = settings.branding.keys().any(|key| key != "name" && key != "logo");
         Ok(Shell {
-            seller: text("name").unwrap_or_else(|| "Tollgate".to_owned()),
+            seller: settings.portal_name().to_owned(),
             theme: match self.theme() {
                 Some(Theme::Light) => "light",
                 Some(Theme::Dark) => "dark",

@@ -111,9 +111,34 @@ pub(crate) fn bytes(value: u64) -> String {
     format!("{}.{}\u{a0}{unit}", scaled / 1_000, scaled % 1_000 / 100)
 }
 
-/// `42 ms`, or [`NOTHING`].
-pub(crate) fn millis(value: Option<u64>) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), |value| format!("{}\u{a0}ms", number(value)))
+/// Microseconds as people read them: `0.6 ms` below ten milliseconds, `412 ms` from there on; never more than it was.
+pub(crate) fn latency(micros: u64) -> String {
+    format!("{}\u{a0}ms", latency_figure(micros))
+}
+
+/// The same without its unit, for a column whose head has it.
+pub(crate) fn latency_figure(micros: u64) -> String {
+    match micros {
+        0 => "0".to_owned(),
+        1..=99 => "<0.1".to_owned(),
+        100..=9_999 => format!("{}.{}", micros / 1_000, micros % 1_000 / 100),
+        _ => number(micros / 1_000),
+    }
+}
+
+/// A latency with its unit, or [`NOTHING`].
+pub(crate) fn latency_or_nothing(micros: Option<u64>) -> String {
+    micros.map_or_else(|| NOTHING.to_owned(), latency)
+}
+
+/// A latency for a column whose head has the unit, or [`NOTHING`].
+pub(crate) fn figure_or_nothing(micros: Option<u64>) -> String {
+    micros.map_or_else(|| NOTHING.to_owned(), latency_figure)
+}
+
+/// Milliseconds with all that is known of them, for files: `0.412`.
+pub(crate) fn latency_exact(micros: u64) -> String {
+    format!("{}.{:03}", micros / 1_000, micros % 1_000)
 }
 
 /// A moment as HTML: `<time>` with the day and hour in the reader's zone, UTC on hover.
@@ -258,6 +283,17 @@ mod tests {
         assert_eq!(percent(0, 0), NOTHING);
         assert_eq!(change(94, 100), "−6.0\u{a0}%");
         assert_eq!(change(5, 0), NOTHING);
+    }
+
+    #[test]
+    fn a_latency_below_ten_milliseconds_keeps_a_decimal_and_none_is_rounded_up() {
+        let written = [0, 60, 640, 999, 9_990, 10_999, 1_234_567].map(latency_figure);
+        assert_eq!(written, ["0", "<0.1", "0.6", "0.9", "9.9", "10", "1,234"]);
+        assert_eq!(latency(640), "0.6\u{a0}ms");
+        assert_eq!(
+            (latency_or_nothing(None).as_str(), latency_exact(12_005).as_str()),
+            (NOTHING, "12.005")
+        );
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl Answer {
         Shown {
             class: status_class(&status),
             status: format!("{status} {}", self.reason),
-            took: show::millis(u64::try_from(self.took.as_millis()).ok()),
+            took: show::latency(u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX)),
             size: if self.is_cut { format!("more than {size}") } else { size },
             request_id: self
                 .headers
