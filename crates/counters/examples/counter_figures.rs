@@ -7,7 +7,7 @@ use std::time::Instant;
 use counters::{Admission, Billable, Cell, Counters, Times};
 use domain::clock::Timestamp;
 use domain::cycle::UsageCycle;
-use domain::enforce::{EnforcedLimit, EnforcedRule, QuotaOf};
+use domain::enforce::{EnforcedLimit, EnforcedRule, QuotaOf, Sharing};
 use domain::ids::SubscriptionId;
 use domain::key::Mode;
 
@@ -38,6 +38,7 @@ fn limits() -> Vec<EnforcedLimit> {
                 of: QuotaOf::Requests,
                 max: 1_000_000_000,
                 ceiling: Some(1_000_000_000),
+                sharing: Sharing::default(),
             },
         ),
         ("concurrency", EnforcedRule::Concurrency { max: 1_000 }),

@@ -55,6 +55,7 @@ impl Bucket {
             remaining,
             fits: self.level >= need,
             pending: false,
+            short: None,
             retry_ns: wait(need.saturating_sub(self.level)),
             reset_ns: wait(self.capacity - self.level),
         }

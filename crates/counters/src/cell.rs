@@ -7,8 +7,11 @@ use domain::enforce::{EnforcedLimit, EnforcedRule};
 use domain::quantity::Quantity;
 use domain::usage::MeterValue;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
+use crate::lease::Short;
 use crate::reservation::{Held, Reservation, quantity_of};
+use crate::shared::post::Share;
 use crate::slot::{Around, Origin, Slot, Standing, reserved_by};
 use crate::times::Times;
 use crate::view::{LimitView, Tightest};
@@ -69,23 +72,27 @@ pub struct Refused {
     pub retry_after_s: u64,
     /// Only reservations stand in the way: units may come back before the window turns.
     pub pending: bool,
+    /// Only this node's slice of a shared counter stands in the way.
+    pub short: Option<Short>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    slots: Vec<Slot>,
-    last_used_ns: u64,
+pub(crate) struct Inner {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) last_used_ns: u64,
+    /// Requests that wait for a slice of a shared counter.
+    pub(crate) waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl Inner {
     /// The slot of a limit; the index is where it sits unless the plan was edited.
-    fn slot_of(&mut self, index: u16, limit: &EnforcedLimit, now: Times) -> usize {
+    pub(crate) fn slot_of(&mut self, index: u16, limit: &EnforcedLimit, around: Around<'_>) -> usize {
         let hint = usize::from(index);
         if self.slots.get(hint).is_some_and(|slot| slot.is(limit)) {
             return hint;
         }
         self.slots.iter().position(|slot| slot.is(limit)).unwrap_or_else(|| {
-            self.slots.push(Slot::new(limit, now));
+            self.slots.push(Slot::new(limit, around.now, around.is_shared));
             self.slots.len() - 1
         })
     }
@@ -96,10 +103,19 @@ impl Inner {
 #[repr(align(128))]
 pub struct Cell {
     inner: Mutex<Inner>,
+    /// `None` where this node counts alone.
+    pub(crate) share: Option<Share>,
 }
 
 impl Cell {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn shared(share: Share) -> Self {
+        Self {
+            share: Some(share),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere cannot leave a count half done: every change below is a plain assignment.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +125,7 @@ impl Cell {
     /// # Errors
     /// [`Refused`] when one does not let it pass; nothing was counted then.
     pub fn admit(self: &Arc<Self>, admission: &Admission<'_>, now: Times) -> Result<Reservation, Refused> {
-        let around = around(admission, now);
+        let around = around(admission, now, self.share.is_some());
         let mut held: SmallVec<[Held; 4]> = SmallVec::new();
         let mut tightest = None;
         let mut refusal: Option<(u16, &EnforcedLimit, Standing)> = None;
@@ -117,7 +133,7 @@ impl Cell {
         let inner = &mut *guard;
         inner.last_used_ns = inner.last_used_ns.max(now.mono_ns);
         for (index, limit) in applying(admission) {
-            let at = inner.slot_of(index, limit, now);
+            let at = inner.slot_of(index, limit, around);
             let standing = inner.slots[at].standing(&limit.rule, around);
             let units = reserved_by(&limit.rule, admission.weight);
             if standing.fits {
@@ -141,6 +157,9 @@ impl Cell {
                 one.origin = inner.slots[one.slot].take(&limit.rule, around);
             }
         }
+        if self.share.is_some() {
+            self.look_ahead(inner, &held, (admission, around));
+        }
         drop(guard);
         Ok(Reservation::new(Arc::clone(self), held, tightest))
     }
@@ -148,7 +167,7 @@ impl Cell {
     /// Adds quantities to the quotas of their meters in the windows of this instant, without admission: a checkpoint of
     /// a long stream. Requests themselves are counted by their reservation alone.
     pub fn charge(&self, admission: &Admission<'_>, now: Times, quantities: &[MeterValue]) {
-        let around = around(admission, now);
+        let around = around(admission, now, self.share.is_some());
         let mut guard = self.lock();
         let inner = &mut *guard;
         for (index, limit) in applying(admission) {
@@ -160,7 +179,7 @@ impl Cell {
             else {
                 continue;
             };
-            let at = inner.slot_of(index, limit, now);
+            let at = inner.slot_of(index, limit, around);
             let slot = &mut inner.slots[at];
             slot.standing(&limit.rule, around);
             slot.charge(&limit.rule, around, quantity_of(meter, quantities));
@@ -169,12 +188,12 @@ impl Cell {
 
     /// How every limit of the admission stands, in the plan's order.
     pub fn view(&self, admission: &Admission<'_>, now: Times) -> Vec<LimitView> {
-        let around = around(admission, now);
+        let around = around(admission, now, self.share.is_some());
         let mut guard = self.lock();
         let inner = &mut *guard;
         applying(admission)
             .map(|(index, limit)| {
-                let at = inner.slot_of(index, limit, now);
+                let at = inner.slot_of(index, limit, around);
                 let standing = inner.slots[at].standing(&limit.rule, around);
                 LimitView::new(limit, standing, now)
             })
@@ -183,23 +202,26 @@ impl Cell {
 
     /// The tightest limit now, without counting: for headers of answers that were not admitted by limits.
     pub fn tightest(&self, admission: &Admission<'_>, now: Times) -> Option<Tightest> {
-        let around = around(admission, now);
+        let around = around(admission, now, self.share.is_some());
         let mut guard = self.lock();
         let inner = &mut *guard;
         applying(admission).fold(None, |tightest, (index, limit)| {
-            let at = inner.slot_of(index, limit, now);
+            let at = inner.slot_of(index, limit, around);
             let standing = inner.slots[at].standing(&limit.rule, around);
             Tightest::tighter(tightest, index, limit, standing, 0)
         })
     }
 
-    pub(crate) fn settle(&self, held: &[Held], kept: impl Fn(&Slot, &Held) -> i128) {
+    pub(crate) fn settle(self: &Arc<Self>, held: &[Held], kept: impl Fn(&Slot, &Held) -> i128) {
         let mut guard = self.lock();
         for one in held {
             if let Some(slot) = guard.slots.get_mut(one.slot) {
                 let kept = kept(slot, one);
                 slot.settle(one.origin, one.units, kept);
             }
+        }
+        if self.share.is_some() {
+            self.owe(&mut guard, held);
         }
     }
 
@@ -229,8 +251,9 @@ impl Cell {
     }
 }
 
-fn around<'a>(admission: &Admission<'a>, now: Times) -> Around<'a> {
+pub(crate) fn around<'a>(admission: &Admission<'a>, now: Times, is_shared: bool) -> Around<'a> {
     Around {
+        is_shared,
         now,
         cycle: admission.cycle,
         revision: admission.revision,
@@ -238,7 +261,7 @@ fn around<'a>(admission: &Admission<'a>, now: Times) -> Around<'a> {
     }
 }
 
-fn applying<'a>(admission: &Admission<'a>) -> impl Iterator<Item = (u16, &'a EnforcedLimit)> + use<'a> {
+pub(crate) fn applying<'a>(admission: &Admission<'a>) -> impl Iterator<Item = (u16, &'a EnforcedLimit)> + use<'a> {
     let limits = admission.limits;
     admission
         .applies
@@ -246,9 +269,10 @@ fn applying<'a>(admission: &Admission<'a>) -> impl Iterator<Item = (u16, &'a Enf
         .filter_map(move |&index| limits.get(usize::from(index)).map(|limit| (index, limit)))
 }
 
-/// A refusal that only reservations cause is the weaker one; else the longer wait is the stronger one.
+/// A refusal that only a slice or reservations cause is the weaker one; else the longer wait is the stronger one.
 fn refuses_longer(new: Standing, known: Standing) -> bool {
-    (!new.pending, new.retry_ns) > (!known.pending, known.retry_ns)
+    let weight = |standing: Standing| (standing.short.is_none(), !standing.pending, standing.retry_ns);
+    weight(new) > weight(known)
 }
 
 fn refused(index: u16, limit: &EnforcedLimit, standing: Standing) -> Refused {
@@ -261,5 +285,6 @@ fn refused(index: u16, limit: &EnforcedLimit, standing: Standing) -> Refused {
         remaining: standing.remaining,
         retry_after_s: standing.retry_ns.div_ceil(1_000_000_000).max(1),
         pending: standing.pending,
+        short: standing.short,
     }
 }

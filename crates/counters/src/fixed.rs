@@ -40,6 +40,7 @@ impl Fixed {
             remaining: rule.requests.saturating_sub(self.used),
             fits: self.used.saturating_add(weight) <= rule.requests,
             pending: false,
+            short: None,
             retry_ns: left,
             reset_ns: left,
         }

@@ -16,6 +16,7 @@ use domain::key::Mode;
 use domain::quantity::Quantity;
 
 use crate::cell::Cell;
+use crate::shared::post::{Post, Share};
 use crate::times::Times;
 
 const SHARDS: usize = 256;
@@ -61,6 +62,8 @@ struct State {
     subscriptions: Vec<Shard<SubscriptionKey, BuildHasherDefault<IdHasher>>>,
     addresses: Vec<AddressShard>,
     addresses_per_shard: usize,
+    /// Where other nodes count too.
+    post: Option<Post>,
     /// Keyed at random, so that no caller can aim addresses at one shard.
     address_hash: RandomState,
 }
@@ -80,6 +83,10 @@ impl Default for Counters {
 impl Counters {
     /// No cells yet.
     pub fn new(settings: Settings) -> Self {
+        Self::with_post(settings, None)
+    }
+
+    pub(crate) fn with_post(settings: Settings, post: Option<Post>) -> Self {
         let address_hash = RandomState::new();
         let address_shard = || AddressShard {
             cells: RwLock::new(HashMap::with_hasher(address_hash.clone())),
@@ -89,6 +96,7 @@ impl Counters {
             subscriptions: (0..SHARDS).map(|_| RwLock::default()).collect(),
             addresses: (0..SHARDS).map(|_| address_shard()).collect(),
             addresses_per_shard: settings.max_addresses.div_ceil(SHARDS).max(1),
+            post,
             address_hash: address_hash.clone(),
         }))
     }
@@ -100,7 +108,15 @@ impl Counters {
         if let Some(cell) = read(shard).get(&key) {
             return Arc::clone(cell);
         }
-        Arc::clone(write(shard).entry(key).or_default())
+        let made = || match &self.0.post {
+            None => Arc::default(),
+            Some(post) => Arc::new(Cell::shared(Share {
+                subscription: id,
+                mode,
+                post: post.clone(),
+            })),
+        };
+        Arc::clone(write(shard).entry(key).or_insert_with(made))
     }
 
     /// The cell of an anonymous caller on a plan: one for each IPv4 address or IPv6 /64. IPv4 addresses written as IPv6
@@ -124,12 +140,18 @@ impl Counters {
         Arc::clone(cells.entry(key).or_default())
     }
 
-    /// Takes up what ledger and journal tail say was used before this process started. Call it before serving.
+    /// Takes up what ledger and journal tail say was used before this process started. Call it before serving, and only
+    /// where this node counts alone: shared counters know it themselves.
     pub fn load_baseline(&self, baselines: impl IntoIterator<Item = Baseline>) {
         for baseline in baselines {
             let cell = self.subscription(baseline.subscription, baseline.mode);
             cell.preload(&baseline.key, baseline.window, baseline.used);
         }
+    }
+
+    /// What was done about shared counters; `None` where this node counts alone.
+    pub fn tally(&self) -> Option<&crate::shared::Tally> {
+        self.0.post.as_ref().map(Post::tally)
     }
 
     /// Forgets every cell that nobody holds and whose loss would change nothing. Returns how many. Call it now and then,

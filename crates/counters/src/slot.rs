@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use domain::clock::Timestamp;
 use domain::cycle::UsageCycle;
-use domain::enforce::{EnforcedLimit, EnforcedRule, QuotaOf, Window};
+use domain::enforce::{EnforcedLimit, EnforcedRule, QuotaOf, Sharing, Window};
 
 use crate::bucket::{Bucket, BucketRule};
 use crate::fixed::{Fixed, FixedRule};
+use crate::lease::{Lease, Short};
 use crate::times::Times;
-use crate::windowed::{Calendar, Ceiling, NANOS, Windowed};
+use crate::windowed::{Calendar, Ceiling, Count, NANOS, Windowed};
 
 /// How a limit stands before a request is counted.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub(crate) struct Standing {
     pub(crate) fits: bool,
     /// Whether it would fit if all that is merely reserved came back.
     pub(crate) pending: bool,
+    /// Only this node's slice of a shared counter stands in the way.
+    pub(crate) short: Option<Short>,
     /// Nanoseconds until a refused request may fit.
     pub(crate) retry_ns: u64,
     /// Nanoseconds until all units are there again.
@@ -37,6 +40,8 @@ pub(crate) struct Around<'a> {
     pub(crate) cycle: &'a UsageCycle,
     pub(crate) revision: u64,
     pub(crate) weight: u64,
+    /// Whether windows of the domain clock are shared with other nodes.
+    pub(crate) is_shared: bool,
 }
 
 /// Where a reservation came from.
@@ -73,11 +78,11 @@ const fn fixed_rule(requests: u64, window_ns: u64) -> FixedRule {
 }
 
 impl Slot {
-    pub(crate) fn new(limit: &EnforcedLimit, now: Times) -> Self {
+    pub(crate) fn new(limit: &EnforcedLimit, now: Times, is_shared: bool) -> Self {
         Self {
             key: Arc::clone(&limit.key),
             meter: None,
-            state: State::new(&limit.rule, now),
+            state: State::new(&limit.rule, now, is_shared),
         }
     }
 
@@ -102,7 +107,7 @@ impl Slot {
     /// changed its algorithm) starts anew.
     pub(crate) fn standing(&mut self, rule: &EnforcedRule, around: Around<'_>) -> Standing {
         if !self.state.fits(rule) {
-            self.state = State::new(rule, around.now);
+            self.state = State::new(rule, around.now, around.is_shared);
         }
         if let (None, EnforcedRule::Quota { meter, .. }) = (&self.meter, rule) {
             self.meter = Some(Arc::clone(meter));
@@ -136,9 +141,15 @@ impl Slot {
                     units: ceiling_of(rule),
                     weight: reserved_by(rule, weight),
                 };
-                with_calendar(rule, around, |calendar| {
-                    Windowed::standing(windowed.at(now.wall, calendar), ceiling, now.wall)
-                })
+                let count = with_calendar(rule, around, |calendar| *windowed.at(now.wall, calendar));
+                let alone = Windowed::standing(&count, ceiling, now.wall);
+                match &mut windowed.leases {
+                    None => alone,
+                    Some(leases) => {
+                        let lease = leases.of(count.window.start);
+                        count.leased(alone, lease, (ceiling, sharing_of(rule)), now.mono_ns)
+                    }
+                }
             }
             (State::Concurrency(in_flight), rule) => concurrency_standing(*in_flight, ceiling_of(rule), weight),
             (State::Bucket { .. } | State::Fixed { .. }, _) => concurrency_standing(0, None, weight),
@@ -196,6 +207,27 @@ impl Slot {
         }
     }
 
+    /// The window of an instant and its lease, where it is shared and has an end.
+    pub(crate) fn lease_at(&mut self, rule: &EnforcedRule, around: Around<'_>) -> Option<(Count, &mut Lease)> {
+        let State::Windowed(windowed) = &mut self.state else {
+            return None;
+        };
+        ceiling_of(rule)?;
+        let count = with_calendar(rule, around, |calendar| *windowed.at(around.now.wall, calendar));
+        let lease = windowed.leases.as_mut()?.of(count.window.start);
+        Some((count, lease))
+    }
+
+    /// The lease of a window and what is taken in it, in whole units.
+    pub(crate) fn lease_of(&mut self, start: Timestamp) -> Option<(u64, u64, &mut Lease)> {
+        let State::Windowed(windowed) = &mut self.state else {
+            return None;
+        };
+        let (taken, used) = windowed.units(start);
+        let lease = windowed.leases.as_mut()?.known(start)?;
+        Some((taken, used, lease))
+    }
+
     pub(crate) fn preload(&mut self, window: Window, used: i128) {
         if let State::Windowed(windowed) = &mut self.state {
             windowed.preload(window, used);
@@ -219,7 +251,7 @@ impl Slot {
 }
 
 impl State {
-    fn new(rule: &EnforcedRule, now: Times) -> Self {
+    fn new(rule: &EnforcedRule, now: Times, is_shared: bool) -> Self {
         match *rule {
             EnforcedRule::Bucket {
                 requests,
@@ -240,7 +272,7 @@ impl State {
                 fixed: Fixed::default(),
                 window_ns,
             },
-            EnforcedRule::Calendar { .. } | EnforcedRule::Quota { .. } => Self::Windowed(Windowed::default()),
+            EnforcedRule::Calendar { .. } | EnforcedRule::Quota { .. } => Self::Windowed(Windowed::new(is_shared)),
             EnforcedRule::Concurrency { .. } => Self::Concurrency(0),
         }
     }
@@ -294,8 +326,20 @@ fn concurrency_standing(in_flight: u64, limit: Option<u64>, weight: u64) -> Stan
         remaining,
         fits: weight <= remaining,
         pending: true,
+        short: None,
         retry_ns: NS_PER_SECOND,
         reset_ns: 0,
+    }
+}
+
+/// How exact a limit is over nodes. Days and months are always exact.
+pub(crate) fn sharing_of(rule: &EnforcedRule) -> Sharing {
+    match rule {
+        EnforcedRule::Quota { sharing, .. } => *sharing,
+        EnforcedRule::Bucket { .. }
+        | EnforcedRule::Fixed { .. }
+        | EnforcedRule::Calendar { .. }
+        | EnforcedRule::Concurrency { .. } => Sharing::default(),
     }
 }
 

@@ -5,8 +5,10 @@
 //! What belongs to a window older than that is dropped: it is closed and its truth is the ledger.
 
 use domain::clock::Timestamp;
-use domain::enforce::Window;
+use domain::enforce::{Sharing, Window};
+use domain::limit::WhenUnavailable;
 
+use crate::lease::{Lease, Leases, Short};
 use crate::slot::Standing;
 
 /// Billionths of a unit, as in [`domain::quantity::Quantity`].
@@ -38,6 +40,45 @@ impl Count {
     fn at_rest(&self, now: Timestamp) -> bool {
         self.window.end <= now || self.taken() == 0
     }
+
+    /// Whole units that are used or reserved, rounded up.
+    pub(crate) fn taken_units(&self) -> u64 {
+        units(self.taken())
+    }
+
+    /// How the limit stands on a node that has only a slice of it.
+    pub(crate) fn leased(
+        &self,
+        alone: Standing,
+        lease: &Lease,
+        (ceiling, sharing): (Ceiling, Sharing),
+        now_ns: u64,
+    ) -> Standing {
+        let Some(top) = ceiling.units else { return alone };
+        let allowance = i128::from(lease.allowance(sharing.precision)) * NANOS;
+        let weight = i128::from(ceiling.weight) * NANOS;
+        let fits = |taken: i128| taken.saturating_add(weight.max(1)) <= allowance;
+        let used = alone.used.saturating_add(i128::from(lease.elsewhere) * NANOS);
+        let left = (i128::from(top) * NANOS).saturating_sub(used) / NANOS;
+        let short = if alone.fits && !fits(self.taken()) {
+            lease.short(now_ns)
+        } else {
+            None
+        };
+        let serves_anyway = short == Some(Short::Unavailable) && sharing.when_unavailable == WhenUnavailable::Open;
+        Standing {
+            used,
+            remaining: u64::try_from(left.max(0)).unwrap_or(u64::MAX),
+            fits: alone.fits && (fits(self.taken()) || serves_anyway),
+            pending: fits(self.used),
+            short,
+            ..alone
+        }
+    }
+}
+
+fn units(nanos: i128) -> u64 {
+    u64::try_from(nanos.max(0).saturating_add(NANOS - 1) / NANOS).unwrap_or(u64::MAX)
 }
 
 /// Which windows there are, by whom it is told.
@@ -63,9 +104,18 @@ pub(crate) struct Windowed {
     current: Option<Count>,
     previous: Option<Count>,
     calendar: Option<(u64, u64)>,
+    /// Where other nodes count in the same windows.
+    pub(crate) leases: Option<Box<Leases>>,
 }
 
 impl Windowed {
+    pub(crate) fn new(is_shared: bool) -> Self {
+        Self {
+            leases: is_shared.then(Box::default),
+            ..Self::default()
+        }
+    }
+
     /// The count of the window in which an instant lies, turning the window when it is over.
     pub(crate) fn at(&mut self, at: Timestamp, calendar: &Calendar<'_>) -> &mut Count {
         self.follow(at, calendar);
@@ -148,6 +198,7 @@ impl Windowed {
             }),
             fits: fits(taken),
             pending: fits(count.used),
+            short: None,
             retry_ns: left_ns,
             reset_ns: left_ns,
         }
@@ -160,6 +211,13 @@ impl Windowed {
             count.reserved = (count.reserved - reserved).max(0);
             count.used = count.used.saturating_add(kept);
         }
+    }
+
+    /// What is taken and what is used for good in the window that starts at `start`, in whole units.
+    pub(crate) fn units(&self, start: Timestamp) -> (u64, u64) {
+        let counts = [&self.current, &self.previous];
+        let found = counts.into_iter().flatten().find(|count| count.window.start == start);
+        found.map_or((0, 0), |count| (count.taken_units(), units(count.used)))
     }
 
     /// Adds what a window had used before this process started.

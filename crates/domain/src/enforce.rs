@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::limit::{Precision, WhenUnavailable};
 
 /// A half-open interval of the domain clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -68,12 +69,23 @@ pub enum EnforcedRule {
         max: u64,
         /// Units up to which requests are served (with overage); `None` without end.
         ceiling: Option<u64>,
+        /// How it is shared by several nodes.
+        sharing: Sharing,
     },
     /// Requests in flight at once.
     Concurrency {
         /// At most so many.
         max: u64,
     },
+}
+
+/// How a limit is shared by several nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Sharing {
+    /// How exact it is.
+    pub precision: Precision,
+    /// What happens when the shared counters are away and what this node holds is used up.
+    pub when_unavailable: WhenUnavailable,
 }
 
 /// What a quota counts.

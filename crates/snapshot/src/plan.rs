@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::config::AnonymousBy;
 use domain::cycle::UsageCycle;
-use domain::enforce::{CalendarUnit, EnforcedLimit, EnforcedRule, QuotaOf};
+use domain::enforce::{CalendarUnit, EnforcedLimit, EnforcedRule, QuotaOf, Sharing};
 use domain::ids::{ApiId, PlanId, PlanVersionId, ProductId};
 use domain::limit::{Algorithm, Limit, Per, Quota, REQUESTS, Rule};
 
@@ -232,6 +232,10 @@ fn quota_rule(quota: &Quota, priced: &[PricedMeter]) -> Result<EnforcedRule, Fau
         },
         max,
         ceiling: quota.ceiling(max),
+        sharing: Sharing {
+            precision: quota.precision,
+            when_unavailable: quota.when_unavailable,
+        },
     })
 }
 
