@@ -80,7 +80,9 @@ fn host(text: &str, port: u16) -> Result<(String, u16), BadAddress> {
 
 fn parts(rest: &str, tls: bool, port: u16) -> Result<Parts<'_>, BadAddress> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
+    let (login, hosts) = authority
+        .rsplit_once('@')
+        .map_or((None, authority), |(login, hosts)| (Some(login), hosts));
     let (user, password) = login.map_or((None, None), |login| match login.split_once(':') {
         Some((user, password)) => ((!user.is_empty()).then(|| decoded(user)), Some(decoded(password))),
         None => (None, Some(decoded(login))),
@@ -113,12 +115,18 @@ pub(crate) fn target(address: &str) -> Result<Target, BadAddress> {
 
 fn single(address: &str) -> Result<Target, BadAddress> {
     let info = address.into_connection_info().map_err(BadAddress::Client)?;
-    redis::Client::open(info).map(Target::Single).map_err(BadAddress::Client)
+    redis::Client::open(info)
+        .map(Target::Single)
+        .map_err(BadAddress::Client)
 }
 
 fn sentinel(parts: &Parts<'_>) -> Result<Target, BadAddress> {
     let master = parts.path.first().ok_or(BadAddress::Master)?;
-    let db = parts.path.get(1).map_or(Ok(0), |db| db.parse()).map_err(|_| BadAddress::Master)?;
+    let db = parts
+        .path
+        .get(1)
+        .map_or(Ok(0), |db| db.parse())
+        .map_err(|_| BadAddress::Master)?;
     let mut builder = SentinelClientBuilder::new(parts.addresses(), master, SentinelServerType::Master)
         .map_err(BadAddress::Client)?
         .set_client_to_redis_db(db);
@@ -144,7 +152,10 @@ fn cluster(parts: &Parts<'_>) -> Result<Target, BadAddress> {
             format!("{scheme}://{host}:{port}")
         }
     });
-    let mut builder = ClusterClientBuilder::new(nodes).retries(2).min_retry_wait(5).max_retry_wait(50);
+    let mut builder = ClusterClientBuilder::new(nodes)
+        .retries(2)
+        .min_retry_wait(5)
+        .max_retry_wait(50);
     if let Some(user) = &parts.user {
         builder = builder.username(user);
     }
@@ -192,7 +203,10 @@ mod tests {
     #[test]
     fn a_login_is_decoded_once() {
         let parts = parts("us%3Aer:p+a%40ss@a,b:1/m", false, 7).unwrap();
-        assert_eq!((parts.user.as_deref(), parts.password.as_deref()), (Some("us:er"), Some("p+a@ss")));
+        assert_eq!(
+            (parts.user.as_deref(), parts.password.as_deref()),
+            (Some("us:er"), Some("p+a@ss"))
+        );
         assert_eq!(parts.hosts, [("a".to_owned(), 7), ("b".to_owned(), 1)]);
     }
 }

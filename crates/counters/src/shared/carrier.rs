@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::agent::Parts;
 use super::post::{Tally, Wanted, count};
-use super::protocol::{Away, Beat, CounterId, Exchange, Holder, Notice, PARTITIONS, Reply, Session, Stand, Table, Tell};
+use super::protocol::{
+    Away, Beat, CounterId, Exchange, Holder, Notice, PARTITIONS, Reply, Session, Stand, Table, Tell,
+};
 use crate::lease::{Offer, Purpose};
 
 /// A table that cannot give yet, or units that are called back, are asked for again after so long.
@@ -162,7 +164,10 @@ impl Carrier {
                 return;
             };
             let step = match self.ask(&exchange).await {
-                Ok(reply) => self.heed((wanted, purpose, until), (&offer, &exchange), reply, &mut called).await,
+                Ok(reply) => {
+                    self.heed((wanted, purpose, until), (&offer, &exchange), reply, &mut called)
+                        .await
+                }
                 Err(away) => {
                     self.goes_away(partition, &away);
                     return self.give_up(wanted);
@@ -293,7 +298,8 @@ impl Carrier {
             tracing::error!("a later run of this node shares its counters: this one gets nothing any more");
         }
         let held = self.0.held.borrow();
-        held.values().for_each(|held| held.wanted.cell.end_lease(&held.wanted.counter));
+        held.values()
+            .for_each(|held| held.wanted.cell.end_lease(&held.wanted.counter));
     }
 
     /// Declares everything that this node has in a part of the table.
@@ -313,14 +319,20 @@ impl Carrier {
         let mine = |held: &Held| held.wanted.counter.partition() == partition;
         let held: Vec<Wanted> = {
             let all = self.0.held.borrow();
-            all.values().filter(|held| mine(held)).map(|held| held.wanted.clone()).collect()
+            all.values()
+                .filter(|held| mine(held))
+                .map(|held| held.wanted.clone())
+                .collect()
         };
         for wanted in &held {
             let Some((_, exchange)) = self.exchange_of(wanted, Purpose::Declare, generation) else {
                 continue;
             };
             let answered = self.ask(&exchange).await;
-            if !matches!(answered, Ok(Reply::Undeclared | Reply::Untold(_) | Reply::Stands(_) | Reply::Late)) {
+            if !matches!(
+                answered,
+                Ok(Reply::Undeclared | Reply::Untold(_) | Reply::Stands(_) | Reply::Late)
+            ) {
                 return false;
             }
         }
@@ -392,7 +404,9 @@ impl Carrier {
             return;
         }
         let mut all = self.0.held.borrow_mut();
-        let Some(held) = all.get_mut(&wanted.counter) else { return };
+        let Some(held) = all.get_mut(&wanted.counter) else {
+            return;
+        };
         if held.looked_for_silent.is_some_and(|at| at.elapsed() < LOOK_FOR_SILENT) {
             return;
         }
@@ -461,7 +475,8 @@ impl Carrier {
         }
         for partition in 0..PARTITIONS {
             let beat = self.beat_of(partition, self.place(partition).declared, true);
-            let asked = tokio::time::timeout(self.0.parts.settings.call * BEAT_PATIENCE, self.table().beat(&beat)).await;
+            let asked =
+                tokio::time::timeout(self.0.parts.settings.call * BEAT_PATIENCE, self.table().beat(&beat)).await;
             if !matches!(asked, Ok(Ok(_))) {
                 return;
             }

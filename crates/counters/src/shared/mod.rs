@@ -23,6 +23,8 @@ mod address;
 mod agent;
 mod carrier;
 pub mod memory;
+#[cfg(test)]
+mod model;
 pub(crate) mod post;
 pub mod protocol;
 pub mod redis;

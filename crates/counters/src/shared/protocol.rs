@@ -63,9 +63,13 @@ pub struct CounterId {
 impl CounterId {
     /// Where it lies.
     pub fn partition(&self) -> u16 {
-        let hash = self.subscription.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = self
+            .subscription
+            .to_string()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         u16::try_from((hash ^ (hash >> 32)) % u64::from(PARTITIONS)).unwrap_or(0)
     }
 }
@@ -73,7 +77,13 @@ impl CounterId {
 impl fmt::Display for CounterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = self.mode.as_str();
-        write!(f, "{}|{mode}|{}|{}", self.subscription, self.start.as_millis(), self.limit)
+        write!(
+            f,
+            "{}|{mode}|{}|{}",
+            self.subscription,
+            self.start.as_millis(),
+            self.limit
+        )
     }
 }
 

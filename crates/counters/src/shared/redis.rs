@@ -265,7 +265,10 @@ fn nonsense(answer: &[String]) -> Away {
 }
 
 fn number(answer: &[String], at: usize) -> Result<u64, Away> {
-    answer.get(at).and_then(|text| text.parse().ok()).ok_or_else(|| nonsense(answer))
+    answer
+        .get(at)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| nonsense(answer))
 }
 
 fn small(answer: &[String], at: usize) -> Result<u32, Away> {
@@ -326,7 +329,14 @@ impl Table for Redis {
                 ask.ceiling,
             ];
             args.extend(texts(&numbers));
-            args.push(if ask.precision == Precision::Strict { "strict" } else { "fast" }.to_owned());
+            args.push(
+                if ask.precision == Precision::Strict {
+                    "strict"
+                } else {
+                    "fast"
+                }
+                .to_owned(),
+            );
             args.push(ask.recall.to_string());
             reply(&self.run(ask.counter.partition(), Some(&ask.counter), &args).await?)
         })
@@ -360,7 +370,9 @@ impl Table for Redis {
             for over in &tell.over {
                 args.extend([over.to_string(), over.node.to_string(), over.fence.to_string()]);
             }
-            self.run(tell.counter.partition(), Some(&tell.counter), &args).await.map(drop)
+            self.run(tell.counter.partition(), Some(&tell.counter), &args)
+                .await
+                .map(drop)
         })
     }
 

@@ -286,6 +286,10 @@ fn grant(ask: &Exchange, room: u64, hungry: bool, live: usize) -> u64 {
         return 0;
     }
     let share = room / (4 * u64::try_from(live.max(1)).unwrap_or(1));
-    let most = if hungry { ask.least } else { ask.want.min(share).max(ask.least) };
+    let most = if hungry {
+        ask.least
+    } else {
+        ask.want.min(share).max(ask.least)
+    };
     most.min(room)
 }

@@ -3,7 +3,7 @@
 use counters::{Admission, Times};
 use domain::clock::Timestamp;
 use domain::cycle::{CycleRecord, UsageCycle};
-use domain::enforce::{CalendarUnit, EnforcedLimit, EnforcedRule, QuotaOf};
+use domain::enforce::{CalendarUnit, EnforcedLimit, EnforcedRule, QuotaOf, Sharing};
 use domain::period::{Anchor, Every, Schedule, Zone};
 use domain::quantity::Quantity;
 use domain::usage::MeterValue;
@@ -72,6 +72,7 @@ pub(crate) fn quota(max: u64) -> EnforcedLimit {
         of: QuotaOf::Requests,
         max,
         ceiling: Some(max),
+        sharing: Sharing::default(),
     };
     limit("requests/period", rule)
 }
@@ -84,6 +85,7 @@ pub(crate) fn tokens(max: u64, ceiling: Option<u64>) -> EnforcedLimit {
             of: QuotaOf::Quantities,
             max,
             ceiling,
+            sharing: Sharing::default(),
         },
     )
 }
