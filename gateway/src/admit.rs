@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use counters::{Admission, Cell, LimitKind, Refused, Reservation, Times};
+use counters::{Admission, Cell, LimitKind, Refused, Reservation, Short, Times};
 use domain::clock::Timestamp;
 use domain::cycle::UsageCycle;
 use domain::enforce::EnforcedLimit;
@@ -29,6 +29,9 @@ use crate::worker::{PerOperation, Worker};
 /// How long a request waits for units that are merely reserved, and may come back, before it is refused.
 const WAIT_FOR_RESERVED: Duration = Duration::from_millis(250);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// How long a request waits for a slice of a limit that several nodes share. A table that does not answer is given up much
+/// earlier; so long takes only what other nodes have to return.
+const WAIT_FOR_SLICE: Duration = Duration::from_millis(300);
 
 /// What to do when the journal has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,7 +124,8 @@ const RECORD_BASE: usize = 320;
 /// Admits a request, or says why not.
 ///
 /// # Errors
-/// `overloaded` when the journal has no room; `rate-limited`, `quota-exceeded` or `concurrency-limited`.
+/// `overloaded` when the journal has no room, or when a limit is shared and cannot be asked; `rate-limited`,
+/// `quota-exceeded` or `concurrency-limited`.
 pub(crate) async fn admit(
     worker: &Rc<Worker>,
     subject: Subject,
@@ -205,6 +209,7 @@ async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(
         return Err(ProblemKind::MissingCredentials.into());
     };
     let patience = Instant::now() + WAIT_FOR_RESERVED;
+    let slice = Instant::now() + WAIT_FOR_SLICE;
     loop {
         let admitted_at = worker.stamper.now();
         let times = Times {
@@ -213,6 +218,10 @@ async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(
         };
         match cell.admit(&admission, times) {
             Ok(reservation) => return Ok((reservation, admitted_at)),
+            Err(refused) if refused.short == Some(Short::Spent) && Instant::now() < slice => {
+                wait_for_slice(cell, (&admission, times), slice).await;
+            }
+            Err(refused) if refused.short.is_some() => return Err(unavailable(worker, &refused, subject)),
             // The last units of a quota are under way; those whose outcome is not billed come back at once.
             Err(refused) if may_come_back(&refused) && Instant::now() < patience => {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -220,6 +229,26 @@ async fn count(worker: &Worker, cell: &Arc<Cell>, subject: &Subject) -> Result<(
             Err(refused) => return Err(rejection(&refused, subject)),
         }
     }
+}
+
+/// Waits until the node has a larger slice or knows that there is none. Nothing else here waits for other nodes.
+async fn wait_for_slice(cell: &Arc<Cell>, (admission, times): (&Admission<'_>, Times), until: Instant) {
+    let Some(waiting) = cell.ask(admission, times) else {
+        // It has come meanwhile.
+        return;
+    };
+    // Late or early, the limits are looked at again.
+    let _answered = tokio::time::timeout_at(until.into(), waiting).await;
+}
+
+/// The shared counters cannot be asked, and the limit refuses then.
+fn unavailable(worker: &Worker, refused: &Refused, subject: &Subject) -> Rejection {
+    worker.counters.refused_unavailable();
+    let mut rejection = Rejection::from(ProblemKind::Overloaded)
+        .violates(&refused.key)
+        .retry_after(1);
+    rate_headers::state_policy(&mut rejection.headers, subject.policy());
+    rejection
 }
 
 fn may_come_back(refused: &Refused) -> bool {

@@ -9,6 +9,7 @@
 //! * What is refused before it is forwarded touches no counter and makes no record of its own.
 //! * A new snapshot drops no request, no connection and no count: counters, pools and health live outside of it.
 //! * Per request: no lock that all subscriptions share, no lock across an await, no I/O but the upstream and one append.
+//!   Only where this node's slice of a shared limit is used up a request waits, for the thread that fetches the next one.
 //!
 //! Deliberately absent: transformations, caches, validation, circuit breakers and active health checks; WebSocket;
 //! any knowledge of the store, of prices or of analytics.
@@ -33,6 +34,7 @@ mod reject;
 mod route;
 mod serve;
 mod settle;
+mod sharing;
 mod stamp;
 mod standing;
 mod start;
@@ -43,5 +45,6 @@ mod worker;
 pub use admit::WhenFull;
 pub use metrics::Metrics;
 pub use pool::PoolSettings;
+pub use sharing::register as register_sharing;
 pub use serving::trust::{Cidr, ParseCidrError, TrustedProxies};
 pub use start::{Error, Gateway, Parts, Running, Settings};

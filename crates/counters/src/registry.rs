@@ -154,6 +154,13 @@ impl Counters {
         self.0.post.as_ref().map(Post::tally)
     }
 
+    /// Counts a request that was refused because the shared counters are away.
+    pub fn refused_unavailable(&self) {
+        if let Some(post) = &self.0.post {
+            crate::shared::post::count(&post.tally().refused_unavailable);
+        }
+    }
+
     /// Forgets every cell that nobody holds and whose loss would change nothing. Returns how many. Call it now and then,
     /// off the gateway's threads.
     pub fn sweep(&self, now: Times) -> usize {

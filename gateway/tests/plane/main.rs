@@ -13,6 +13,8 @@ mod load;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod upstreams;

@@ -48,6 +48,7 @@ pub(crate) struct Wish {
     pub(crate) anonymous: bool,
     pub(crate) settings: fn(&mut Settings),
     pub(crate) journal: fn(&mut journal::Settings),
+    pub(crate) counters: Counters,
 }
 
 impl Default for Wish {
@@ -59,6 +60,7 @@ impl Default for Wish {
             anonymous: false,
             settings: |_| {},
             journal: |_| {},
+            counters: Counters::default(),
         }
     }
 }
@@ -94,7 +96,7 @@ pub(crate) fn world(wish: &Wish) -> World {
     let parts = Parts {
         feed,
         journal: Arc::clone(&journal),
-        counters: Counters::default(),
+        counters: wish.counters.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
