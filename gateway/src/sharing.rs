@@ -43,6 +43,18 @@ const PLAIN: [Plain; 6] = [
         |tally| &tally.served_unavailable,
     ),
 ];
+const GAUGES: [Plain; 2] = [
+    (
+        "counters_leases",
+        "Shared counters of which this node has a slice",
+        |tally| &tally.leases,
+    ),
+    (
+        "counters_largest_slice_units",
+        "The most units of a shared counter that this node asked for at once",
+        |tally| &tally.largest_slice,
+    ),
+];
 const REFUSED: &str = "Requests refused because the shared counters were away (when_unavailable: closed)";
 
 #[derive(Debug)]
@@ -65,14 +77,12 @@ impl Collector for Sharing {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter::<NoLabelSet, u64, u64>(&total, None)?;
         }
-        let leases = i64::try_from(tally.leases.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-        encoder
-            .encode_descriptor(
-                "counters_leases",
-                "Shared counters of which this node has a slice",
-                None,
-                MetricType::Gauge,
-            )?
-            .encode_gauge(&leases)
+        for (name, help, of) in GAUGES {
+            let value = i64::try_from(of(tally).load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Gauge)?
+                .encode_gauge(&value)?;
+        }
+        Ok(())
     }
 }

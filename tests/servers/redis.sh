@@ -5,6 +5,7 @@
 #                                 Prints "ready", runs until standard input closes, then kills all and removes DIR
 #   redis.sh server PORT DIR      starts one server again
 #   redis.sh kill PORT DIR        SIGKILL      redis.sh pause PORT DIR   SIGSTOP      redis.sh resume PORT DIR   SIGCONT
+#   redis.sh start PORT DIR       the same, waiting until it answers; then redis.sh stop|kill|pause|resume DIR mean all servers of DIR
 #   redis.sh find                 prints the server's program, or fails
 set -euo pipefail
 die() { echo "redis.sh: $*" >&2; exit 1; }
@@ -83,13 +84,26 @@ hold() { # KIND PORT DIR
   echo ready
   cat >/dev/null || true
 }
-signal() { kill "-$1" "$(cat "$3/$2/pid")"; }
+signal() { # SIGNAL [PORT] DIR
+  local f
+  if [ "$#" = 3 ]; then kill "-$1" "$(cat "$3/$2/pid")"; return; fi
+  for f in "$2"/*/pid; do [ -s "$f" ] && kill "-$1" "$(cat "$f")" 2>/dev/null || true; done
+}
+stop() { # DIR: an orderly end
+  local f p i
+  for f in "$1"/*/pid; do
+    [ -s "$f" ] || continue
+    p=$(cat "$f"); kill -TERM "$p" 2>/dev/null || continue
+    for ((i = 0; i < 200; i++)); do [ -e "$f" ] || break; sleep 0.02; done
+  done
+}
 case ${1:-} in
   hold) hold "$2" "$3" "$4" ;;
-  server) server "$2" "$3"; up "$2" ;;
-  kill) signal KILL "$2" "$3" ;;
-  pause) signal STOP "$2" "$3" ;;
-  resume) signal CONT "$2" "$3" ;;
+  server | start) server "$2" "$3"; up "$2" ;;
+  stop) stop "$2" ;;
+  kill) shift; signal KILL "$@" ;;
+  pause) shift; signal STOP "$@" ;;
+  resume) shift; signal CONT "$@" ;;
   find) find_bin ;;
-  *) sed -n '2,10p' "${BASH_SOURCE[0]}"; exit 2 ;;
+  *) sed -n "2,11p" "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

@@ -152,6 +152,11 @@ impl Lease {
         true
     }
 
+    /// Units that are asked for now.
+    pub(crate) const fn asked(&self) -> u64 {
+        self.asked
+    }
+
     pub(crate) fn offer(&mut self, purpose: Purpose, taken: u64) -> Offer {
         if purpose == Purpose::Return {
             self.granted = self.granted.min(taken);

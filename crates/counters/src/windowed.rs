@@ -213,11 +213,15 @@ impl Windowed {
         }
     }
 
-    /// What is taken and what is used for good in the window that starts at `start`, in whole units.
+    /// What is taken (rounded up) and what is used for good (rounded down) in the window that starts at `start`, in whole
+    /// units.
     pub(crate) fn units(&self, start: Timestamp) -> (u64, u64) {
         let counts = [&self.current, &self.previous];
         let found = counts.into_iter().flatten().find(|count| count.window.start == start);
-        found.map_or((0, 0), |count| (count.taken_units(), units(count.used)))
+        found.map_or((0, 0), |count| {
+            let used = u64::try_from(count.used.max(0) / NANOS).unwrap_or(u64::MAX);
+            (count.taken_units(), used)
+        })
     }
 
     /// Adds what a window had used before this process started.

@@ -85,7 +85,7 @@ fn parts(rest: &str, tls: bool, port: u16) -> Result<Parts<'_>, BadAddress> {
         .map_or((None, authority), |(login, hosts)| (Some(login), hosts));
     let (user, password) = login.map_or((None, None), |login| match login.split_once(':') {
         Some((user, password)) => ((!user.is_empty()).then(|| decoded(user)), Some(decoded(password))),
-        None => (None, Some(decoded(login))),
+        None => (Some(decoded(login)), None),
     });
     Ok(Parts {
         tls,

@@ -24,6 +24,9 @@ const UNSETTLED: Duration = Duration::from_millis(10);
 const FORGET_MS: i64 = 3_600_000;
 /// A silent holder is asked after in the ledger so often.
 const LOOK_FOR_SILENT: Duration = Duration::from_secs(2);
+/// Where a rebuilt counter has nothing left the ledger is read again after so long, then after twice as long: what had
+/// been under way to the ledger at the rebuild was counted twice until then.
+const READ_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(64));
 /// A beat may take so many times the patience of a question for which a request waits.
 const BEAT_PATIENCE: u32 = 10;
 
@@ -35,7 +38,9 @@ struct Held {
     returns: bool,
     /// The last use that a sweep saw, and since when it is the last.
     quiet: (u64, Instant),
-    looked_for_silent: Option<Instant>,
+    looked: Option<Instant>,
+    /// After what pause the ledger is read again, where this node told the table what it says.
+    read_again: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,7 +112,8 @@ impl Carrier {
                     asks: false,
                     returns: false,
                     quiet: (0, Instant::now()),
-                    looked_for_silent: None,
+                    looked: None,
+                    read_again: None,
                 };
                 held.insert(counter.clone(), fresh);
             }
@@ -247,7 +253,10 @@ impl Carrier {
             Reply::Undeclared | Reply::Untold(_) if purpose != Purpose::Ask => Step::Done,
             Reply::Undeclared => Step::Again(UNSETTLED),
             Reply::Untold(holders) => match self.read_ledger(wanted, exchange.generation, &holders).await {
-                true => Step::Again(Duration::ZERO),
+                true => {
+                    self.will_read_again(&wanted.counter);
+                    Step::Again(Duration::ZERO)
+                }
                 false => {
                     self.give_up(wanted);
                     Step::Done
@@ -257,7 +266,7 @@ impl Carrier {
                 if stand.tell {
                     self.call(&Notice::Available(wanted.counter.clone())).await;
                 }
-                self.look_for_silent(wanted, exchange, stand);
+                self.look_into_ledger(wanted, exchange, stand);
                 let got_none = offer.want > 0 && stand.granted < offer.taken.saturating_add(offer.least);
                 let may_recall = wanted.sharing.precision == Precision::Strict && stand.holders > 0;
                 if got_none && may_recall && Instant::now() < until {
@@ -381,15 +390,17 @@ impl Carrier {
             Ok(Ok(told)) => told,
             Ok(Err(_)) | Err(_) => return false,
         };
-        // Of what the ledger has, the live nodes have declared their own: it was in the ledger before it was read.
-        let declared = holders.iter().filter(|holder| !told.over.contains(&holder.session));
-        let declared: u64 = declared.fold(0, |sum, holder| sum.saturating_add(holder.metered));
+        // Of what the ledger has, the others have declared their own: it was in the ledger before it was read.
+        let others = holders.iter().filter(|holder| !told.over.contains(&holder.session));
+        let others: Vec<&Holder> = others.filter(|holder| holder.metered > 0).collect();
+        let declared: u64 = others.iter().fold(0, |sum, holder| sum.saturating_add(holder.metered));
         let now = self.0.parts.clock.now();
         let tell = Tell {
             session: self.0.parts.session.clone(),
             generation,
             counter: wanted.counter.clone(),
             base: told.used.saturating_sub(declared),
+            counted: others.iter().map(|holder| holder.session.clone()).collect(),
             over: told.over,
             forget_ms: forget_ms(wanted, now),
             now,
@@ -398,25 +409,43 @@ impl Carrier {
         matches!(asked, Ok(Ok(())))
     }
 
-    /// Asks the ledger now and then whether silent nodes are closed, so that what they held unused is free again.
-    fn look_for_silent(&self, wanted: &Wanted, exchange: &Exchange, stand: Stand) {
-        if stand.silent == 0 || stand.left > 0 {
-            return;
+    fn will_read_again(&self, counter: &CounterId) {
+        if let Some(held) = self.0.held.borrow_mut().get_mut(counter) {
+            (held.looked, held.read_again) = (Some(Instant::now()), Some(READ_AGAIN.0));
         }
+    }
+
+    /// Whether it is time to ask the ledger for a counter of which nothing is left.
+    fn is_due(&self, counter: &CounterId, stand: Stand) -> bool {
         let mut all = self.0.held.borrow_mut();
-        let Some(held) = all.get_mut(&wanted.counter) else {
-            return;
+        let Some(held) = all.get_mut(counter) else {
+            return false;
         };
-        if held.looked_for_silent.is_some_and(|at| at.elapsed() < LOOK_FOR_SILENT) {
+        let pause = match (stand.silent, held.read_again) {
+            (0, None) => return false,
+            (0, Some(pause)) => pause,
+            _ => LOOK_FOR_SILENT,
+        };
+        if held.looked.is_some_and(|at| at.elapsed() < pause) {
+            return false;
+        }
+        held.looked = Some(Instant::now());
+        held.read_again = held.read_again.map(|pause| (pause * 2).min(READ_AGAIN.1));
+        true
+    }
+
+    /// Asks the ledger now and then, where nothing is left, whether silent nodes are closed, so that what they held
+    /// unused is free again, and whether what was counted twice at a rebuild has arrived.
+    fn look_into_ledger(&self, wanted: &Wanted, exchange: &Exchange, stand: Stand) {
+        if stand.left > 0 || exchange.want == 0 || !self.is_due(&wanted.counter, stand) {
             return;
         }
-        held.looked_for_silent = Some(Instant::now());
         let (carrier, wanted, exchange) = (self.clone(), wanted.clone(), exchange.clone());
         tokio::task::spawn_local(async move {
             if let Ok(holders) = carrier.table().holders(&exchange).await
                 && carrier.read_ledger(&wanted, exchange.generation, &holders).await
             {
-                carrier.available(&wanted.counter);
+                carrier.call(&Notice::Available(wanted.counter.clone())).await;
             }
         });
     }

@@ -296,14 +296,16 @@ impl World {
         }
         let used = self.past + self.nodes.iter().map(|node| node.used).sum::<u64>();
         let over: Vec<Session> = self.dead.clone();
-        let declared = holders.iter().filter(|holder| !over.contains(&holder.session));
-        let declared: u64 = declared.map(|holder| holder.metered).sum();
+        let others = holders.iter().filter(|holder| !over.contains(&holder.session));
+        let others: Vec<_> = others.filter(|holder| holder.metered > 0).collect();
+        let declared: u64 = others.iter().map(|holder| holder.metered).sum();
         let node = &self.nodes[index];
         let tell = Tell {
             session: node.session.clone(),
             generation: node.declared,
             counter: self.counter(),
             base: used - declared,
+            counted: others.iter().map(|holder| holder.session.clone()).collect(),
             over,
             forget_ms: 1_000,
             now: NOW,

@@ -37,6 +37,8 @@ pub struct Tally {
     pub failures: AtomicU64,
     /// Times that a part of the table was found new or lost.
     pub generations: AtomicU64,
+    /// The most units that were asked for at once: so many a `fast` limit may be exceeded by this node.
+    pub largest_slice: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -130,6 +132,8 @@ impl Cell {
             return;
         };
         if lease.begin(weight, around.now.mono_ns) {
+            let slice = lease.asked();
+            share.post.tally.largest_slice.fetch_max(slice, Ordering::Relaxed);
             share.post.send(Order::Ask(Wanted {
                 cell: Arc::clone(self),
                 counter: share.counter(slot, count.window.start),

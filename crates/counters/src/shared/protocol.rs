@@ -141,7 +141,7 @@ pub struct Exchange {
     pub forget_ms: u64,
 }
 
-/// Who has units of a counter.
+/// Who has units of a counter, or has declared in its generation that it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Who.
@@ -227,6 +227,9 @@ pub struct Tell {
     pub base: u64,
     /// Sessions whose use is in `base`; they are heard no more.
     pub over: Vec<Session>,
+    /// Sessions whose metered units were taken off `base`. Where one is not there any more, the base is not heard: it
+    /// would be too low.
+    pub counted: Vec<Session>,
     /// Milliseconds until nobody asks for the counter any more.
     pub forget_ms: u64,
     /// The domain clock.

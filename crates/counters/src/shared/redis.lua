@@ -5,7 +5,7 @@
 -- KEYS[2]  the counter, a hash: g generation, b base (absent until told), r last recall, h hungry,
 --          n:SESSION units given, u: of them used, m: of them in the ledger, q: last exchange, k: last recall answered
 -- Both lie in one slot. Numbers stay below 2^53 and are written without exponent.
-local SILENT, GRACE, SKEW, LARGEST = 1500, 1500, 10000, 4503599627370496
+local SILENT, GONE, GRACE, SKEW, LARGEST = 1500, 3600000, 1500, 10000, 4503599627370496
 
 local function s(number) return string.format('%.0f', number) end
 local function hash(key)
@@ -74,6 +74,7 @@ local function entries(counter)
   return names
 end
 
+-- Who has units, and who is live or has declared everything in this generation.
 local function holders(counter, sessions)
   local list, seen = {}, {}
   local function add(name)
@@ -85,8 +86,12 @@ local function holders(counter, sessions)
     seen[name] = true
     add(name)
   end
-  for name in pairs(sessions) do
-    if not seen[name] then add(name) end
+  for field in pairs(part) do
+    if string.sub(field, 1, 2) == 's:' then
+      local name = string.sub(field, 3)
+      local known = sessions[name] or tonumber(part['a:' .. name] or '0') == generation
+      if known and not seen[name] then add(name) end
+    end
   end
   return list
 end
@@ -101,6 +106,12 @@ if op == 'beat' then
     redis.call('HSET', KEYS[1], 'a:' .. session, declared)
     part['a:' .. session] = declared
   end
+  for field, value in pairs(part) do
+    if string.sub(field, 1, 2) == 's:' and tonumber(value) + GONE <= ms then
+      local name = string.sub(field, 3)
+      redis.call('HDEL', KEYS[1], field, 'a:' .. name)
+    end
+  end
   local _, count = live()
   return { s(generation), s(count) }
 end
@@ -113,9 +124,13 @@ end
 if op == 'tell' then
   if generation ~= known then return { 'late' } end
   local start, forget, base = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-  local counter = open(start, forget)
+  local counter, overs = open(start, forget), tonumber(ARGV[10])
+  -- What was taken off the base must still be there on its own.
+  for i = 11 + 3 * overs, #ARGV do
+    if not counter['q:' .. ARGV[i]] then return { 'late' } end
+  end
   local given = 0
-  for i = 10, #ARGV, 3 do
+  for i = 11, 10 + 3 * overs, 3 do
     local over, its_node, its_fence = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
     local lowest = math.max(tonumber(part['f:' .. its_node] or '0'), its_fence + 1)
     part['f:' .. its_node] = s(lowest)

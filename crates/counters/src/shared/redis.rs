@@ -366,10 +366,11 @@ impl Table for Redis {
         Box::pin(async move {
             let mut args = opening("tell", &tell.session, tell.generation, tell.now);
             args.push(tell.counter.start.as_millis().to_string());
-            args.extend(texts(&[tell.forget_ms.max(1), tell.base]));
+            args.extend(texts(&[tell.forget_ms.max(1), tell.base, tell.over.len() as u64]));
             for over in &tell.over {
                 args.extend([over.to_string(), over.node.to_string(), over.fence.to_string()]);
             }
+            args.extend(tell.counted.iter().map(Session::to_string));
             self.run(tell.counter.partition(), Some(&tell.counter), &args)
                 .await
                 .map(drop)

@@ -18,6 +18,8 @@ use super::protocol::{Beat, CounterId, Exchange, Holder, LARGEST, Pulse, Reply, 
 
 /// A session that is not heard of for so long is silent.
 pub(crate) const SILENT_MS: u64 = 1_500;
+/// A session that is silent for so long is forgotten; what it holds is not.
+pub(crate) const GONE_MS: u64 = 3_600_000;
 /// A generation gives nothing that must be exact before it is so old: live nodes have been heard by then.
 pub(crate) const GRACE_MS: u64 = 1_500;
 /// Domain clocks of nodes differ by less.
@@ -109,6 +111,20 @@ impl Partition {
             .filter(move |(_, seen)| seen.ms.saturating_add(SILENT_MS) > server.ms)
     }
 
+    /// Sessions that are live or have declared everything in this generation, and whether they are live.
+    fn known(&self, server: Server) -> Vec<(Session, bool)> {
+        let number = self.generation.map_or(0, |generation| generation.number);
+        let sessions = self.sessions.iter();
+        let known = sessions.map(|(session, seen)| {
+            let is_live = seen.ms.saturating_add(SILENT_MS) > server.ms;
+            (session.clone(), is_live, seen.declared == number)
+        });
+        known
+            .filter(|(_, is_live, has_declared)| *is_live || *has_declared)
+            .map(|(session, is_live, _)| (session, is_live))
+            .collect()
+    }
+
     fn is_settled(&self, generation: Generation, server: Server) -> bool {
         server.ms >= generation.since_ms.saturating_add(GRACE_MS)
             && self.live(server).all(|(_, seen)| seen.declared == generation.number)
@@ -125,6 +141,8 @@ impl Partition {
         if beat.leaves {
             self.sessions.remove(&beat.session);
         }
+        self.sessions
+            .retain(|_, seen| seen.ms.saturating_add(GONE_MS) > server.ms);
         Pulse {
             generation: generation.number,
             live: u32::try_from(self.live(server).count()).unwrap_or(u32::MAX),
@@ -144,28 +162,36 @@ impl Partition {
             return Reply::Late;
         }
         let is_settled = self.is_settled(generation, server);
-        let live: Vec<Session> = self.live(server).map(|(session, _)| session.clone()).collect();
+        let known = self.known(server);
         if !is_settled && ask.precision == Precision::Strict {
             return Reply::Undeclared;
         }
         let Some(counter) = self.counters.get_mut(&ask.counter) else {
             return Reply::Undeclared;
         };
+        let holders = counter.holders(&known);
         match counter.base {
-            None => Reply::Untold(counter.holders(&live)),
-            Some(base) => Reply::Stands(counter.give(base, ask, &live)),
+            None => Reply::Untold(holders),
+            Some(base) => {
+                let live: Vec<Session> = known.into_iter().filter(|(_, is_live)| *is_live).map(|(session, _)| session).collect();
+                Reply::Stands(counter.give(base, ask, &live))
+            }
         }
     }
 
     pub(crate) fn holders(&self, server: Server, id: &CounterId) -> Vec<Holder> {
-        let live: Vec<Session> = self.live(server).map(|(session, _)| session.clone()).collect();
+        let known = self.known(server);
         let counter = self.counters.get(id);
-        counter.map_or_else(|| Counter::default().holders(&live), |counter| counter.holders(&live))
+        counter.map_or_else(|| Counter::default().holders(&known), |counter| counter.holders(&known))
     }
 
     pub(crate) fn tell(&mut self, server: Server, tell: &Tell) {
         let generation = self.generation(server, tell.generation, tell.now);
         if generation.number != tell.generation {
+            return;
+        }
+        let counted = counter(&mut self.counters, &tell.counter, generation);
+        if tell.counted.iter().any(|session| !counted.entries.contains_key(session)) {
             return;
         }
         for over in &tell.over {
@@ -227,18 +253,18 @@ impl Counter {
             .fold(0, |sum: u64, entry| sum.saturating_add(entry.granted))
     }
 
-    fn holders(&self, live: &[Session]) -> Vec<Holder> {
+    fn holders(&self, known: &[(Session, bool)]) -> Vec<Holder> {
         let with = self.entries.iter().map(|(session, entry)| Holder {
             session: session.clone(),
-            is_live: live.contains(session),
+            is_live: known.iter().any(|(live, is_live)| live == session && *is_live),
             metered: entry.metered,
         });
-        let without = live
+        let without = known
             .iter()
-            .filter(|session| !self.entries.contains_key(session))
-            .map(|session| Holder {
+            .filter(|(session, _)| !self.entries.contains_key(session))
+            .map(|(session, is_live)| Holder {
                 session: session.clone(),
-                is_live: true,
+                is_live: *is_live,
                 metered: 0,
             });
         with.chain(without).collect()

@@ -259,6 +259,8 @@ impl Node {
     /// Ends as a killed process does.
     pub(crate) fn kill(mut self) {
         drop(self.agent.take());
+        // Its thread says nothing any more after a moment.
+        std::thread::sleep(Duration::from_millis(150));
     }
 }
 
