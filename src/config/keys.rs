@@ -127,7 +127,12 @@ pub(crate) const KEYS: &[Key] = &[
         "clickhouse+http://…; embedded in data_dir unless set",
     ),
     key("analytics.cluster", Kind::Text, "", "name of the ClickHouse cluster"),
-    key("counters.url", Kind::Url, "", "redis://…; in memory unless set"),
+    key(
+        "counters.url",
+        Kind::Url,
+        "",
+        "where gateways share quotas: redis(s)://…, redis(s)+sentinel://…, redis(s)+cluster://…; each counts alone unless set",
+    ),
     key("log.format", Kind::Word(&["text", "json"]), "text", "form of log lines"),
     key(
         "log.filter",

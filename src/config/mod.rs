@@ -92,6 +92,8 @@ pub(crate) struct Config {
     /// A ClickHouse server; `None` for a file in the data directory.
     pub(crate) analytics_url: Option<String>,
     pub(crate) analytics_cluster: Option<String>,
+    /// Where gateways share quotas; `None` where each counts alone.
+    pub(crate) counters_url: Option<String>,
     pub(crate) journal_max_bytes: u64,
     pub(crate) journal_when_full: WhenFull,
     pub(crate) log_format: telemetry::Format,
@@ -117,10 +119,7 @@ fn shifted(address: SocketAddr, offset: u16) -> SocketAddr {
 }
 
 /// Keys that may only keep their default until their adapter is built.
-const NOT_BUILT: &[(&str, &str)] = &[
-    ("counters.url", "shared counters in Redis"),
-    ("telemetry.otlp_url", "exporting traces"),
-];
+const NOT_BUILT: &[(&str, &str)] = &[("telemetry.otlp_url", "exporting traces")];
 
 impl Config {
     /// Reads the gathered settings; `port_offset` moves the three listeners that keep their default.
@@ -167,6 +166,7 @@ impl Config {
             usage_kafka: Self::usage_kafka(&values)?,
             analytics_url: Self::analytics_url(&values)?,
             analytics_cluster: Some(values.text("analytics.cluster").to_owned()).filter(|name| !name.is_empty()),
+            counters_url: Self::counters_url(&values)?,
             journal_max_bytes: values.bytes("journal.max_bytes")?,
             journal_when_full: when_full(values.word("journal.when_full")?),
             log_format: values.word("log.format")?.parse().unwrap_or_default(),
@@ -194,6 +194,15 @@ impl Config {
             return Ok(None);
         }
         analytics::Server::parse(url).map_err(|error| values.wrong("analytics.url", error.to_string()))?;
+        Ok(Some(url.to_owned()))
+    }
+
+    fn counters_url(values: &value::Values<'_>) -> Result<Option<String>, Error> {
+        let url = values.text("counters.url");
+        if url.is_empty() {
+            return Ok(None);
+        }
+        counters::shared::Redis::new(url).map_err(|error| values.wrong("counters.url", error.to_string()))?;
         Ok(Some(url.to_owned()))
     }
 

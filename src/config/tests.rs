@@ -90,11 +90,33 @@ fn secrets_are_masked() {
 
 #[test]
 fn keys_whose_adapter_is_not_built_are_named() {
-    let config = read("[counters]\nurl = \"redis://localhost\"\n", &[]).unwrap();
+    let config = read("[telemetry]\notlp_url = \"http://localhost:4318\"\n", &[]).unwrap();
     assert_eq!(
         config.not_built,
-        ["counters.url: shared counters in Redis is not supported yet"]
+        ["telemetry.otlp_url: exporting traces is not supported yet"]
     );
+}
+
+#[test]
+fn shared_counters_are_named_by_an_address_that_stands() {
+    let read = |url: &str| read(&format!("[counters]\nurl = \"{url}\"\n"), &[]);
+    for url in [
+        "redis://:hunter2@cache:6379/1",
+        "rediss://cache",
+        "redis+sentinel://app:hunter2@a:26379,b/main",
+        "redis+cluster://a:7000,b:7001",
+    ] {
+        let config = read(url).unwrap();
+        assert_eq!((config.counters_url.as_deref(), config.not_built.len()), (Some(url), 0));
+    }
+    assert_eq!(super::Config::read(&gather(None, &Environment::of(&[]), &[]).unwrap(), 0).unwrap().counters_url, None);
+    for url in ["memcached://a", "redis+sentinel://app:hunter2@a:26379", "redis+cluster://a:hunter2"] {
+        let error = read(url).unwrap_err().to_string();
+        assert!(error.contains("counters.url: ") && !error.contains("app:hunter2"), "{error}");
+    }
+    let environment = Environment::of(&[("TOLLGATE_COUNTERS_URL", "redis+cluster://app:hunter2@a:7000,b:7001")]);
+    let shown = show(&gather(None, &environment, &[]).unwrap());
+    assert!(shown.contains("redis+cluster://app:••••••••@a:7000,b:7001"), "{shown}");
 }
 
 #[test]

@@ -62,6 +62,18 @@ fn of_subscription(
         .collect()
 }
 
+/// What was used of one limit in its window that holds an instant, `rows` being of one mode.
+pub(crate) fn used_by_limit(
+    subscription: &CompiledSubscription,
+    key: &str,
+    rows: &[&WindowUse],
+    at: Timestamp,
+) -> Option<(Window, Quantity)> {
+    let mut limits = subscription.plan.limits.iter().enumerate();
+    let limit = limits.find(|(_, limit)| *limit.key == *key)?;
+    used(subscription, limit, rows, at)
+}
+
 fn used(
     subscription: &CompiledSubscription,
     (index, limit): (usize, &EnforcedLimit),

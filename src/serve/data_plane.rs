@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use counters::Counters;
 use domain::clock::{Clock, Timestamp};
+use domain::ids::SubscriptionId;
 use gateway::Gateway;
 use journal::Journal;
 use prometheus_client::collector::Collector;
@@ -12,22 +13,18 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use serving::health::Health;
 use serving::tls::ServerTls;
 use snapshot::{Control, Feed, Remote, control, remote};
-use store::Store;
 use store::ledger::WindowUse;
-use tokio::task::JoinHandle;
+use store::{CounterNode, Store};
 use usage_source::kafka::Shipper;
 
+use super::sharing::{self, Sharing};
 use super::start::Shared;
 use super::{Error, baseline};
 use crate::config::{Config, WhenFull};
 
 const SNAPSHOT_FILE: &str = "snapshot";
-const REPORT_EVERY: Duration = Duration::from_secs(2);
-/// Clocks that differ by more than this make periods of different nodes end at different times.
-const OFFSET_ALARM_MS: i64 = 500;
 /// A control plane that does not tell where counters stand is waited for so long.
 const BASELINE_PATIENCE: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -94,6 +91,7 @@ pub(super) async fn feed(shared: &Shared<'_>, publisher: snapshot::Publisher) ->
 }
 
 /// Where the ledger is read for counters.
+#[derive(Debug, Clone)]
 pub(super) enum Ledger {
     /// In the store that this process has open.
     Here(Store),
@@ -106,6 +104,29 @@ impl Ledger {
         match self {
             Self::Here(store) => Ok(store.used_since(since, periods).await?),
             Self::There(control) => Ok(ask_patiently(control, since, periods).await),
+        }
+    }
+
+    /// What one subscription has used in windows that begin at an instant or later, and the gateways of whose runs that may
+    /// lack something.
+    pub(super) async fn used_by(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<(Vec<WindowUse>, Vec<CounterNode>), Cause> {
+        match self {
+            Self::Here(store) => {
+                // Read first: of a run that has ended by now the totals have everything.
+                let nodes = store.counter_nodes().await?;
+                Ok((store.used_by(subscription, since, since).await?, nodes))
+            }
+            Self::There(control) => {
+                let path = format!("/feed/use?subscription={subscription}&since={since}&periods_since={since}");
+                let line = control.clone();
+                let used = tokio::task::spawn_blocking(move || get_used(&line, &path)).await??;
+                let nodes = used.nodes.ok_or("the control plane does not know of shared counters")?;
+                Ok((used.items, nodes))
+            }
         }
     }
 }
@@ -134,18 +155,22 @@ async fn ask_patiently(control: &Control, since: Timestamp, periods: Timestamp) 
     }
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(serde::Deserialize)]
 struct Used {
     items: Vec<WindowUse>,
+    #[serde(default)]
+    nodes: Option<Vec<CounterNode>>,
+}
+
+fn get_used(control: &Control, path: &str) -> Result<Used, Cause> {
+    let text = control.get(path)?.ok_or("an empty answer")?;
+    Ok(serde_json::from_reader(text)?)
 }
 
 fn ask(control: &Control, since: Timestamp, periods: Timestamp) -> Result<Vec<WindowUse>, Cause> {
-    let text = control.get(&format!("/feed/use?since={since}&periods_since={periods}"))?;
-    let text = text.ok_or("an empty answer")?;
-    let used: Used = serde_json::from_reader(text)?;
-    Ok(used.items)
+    Ok(get_used(control, &format!("/feed/use?since={since}&periods_since={periods}"))?.items)
 }
 
 /// What a gateway is started with.
@@ -156,13 +181,31 @@ pub(super) struct Plane {
     pub(super) ledger: Ledger,
 }
 
-/// Starts the gateway with counters that stand where the ledger does.
-pub(super) async fn start(shared: &Shared<'_>, plane: Plane) -> Result<(gateway::Running, Counters), Error> {
+/// A gateway that runs.
+pub(super) struct Started {
+    pub(super) running: gateway::Running,
+    pub(super) counters: Counters,
+    /// Where it shares its counters.
+    pub(super) sharing: Option<Sharing>,
+}
+
+/// Counters of this node alone, which stand where the ledger does.
+async fn alone(shared: &Shared<'_>, plane: &Plane) -> Result<Counters, Error> {
     let counters = Counters::default();
     let (snapshot, now) = (plane.feed.current(), shared.clock.now());
     let since = (baseline::calendar_since(now), baseline::periods_since(&snapshot, now));
     let uses = plane.ledger.used_since(since.0, since.1).await?;
     counters.load_baseline(baseline::baselines(&snapshot, &uses, now));
+    Ok(counters)
+}
+
+/// Starts the gateway.
+pub(super) async fn start(shared: &Shared<'_>, plane: Plane) -> Result<Started, Error> {
+    let sharing = sharing::start(shared, &plane).await?;
+    let counters = match &sharing {
+        Some(sharing) => sharing.counters.clone(),
+        None => alone(shared, &plane).await?,
+    };
     let counted = gateway::Metrics::default();
     shared.metrics.register(|registry| counted.register(registry));
     let config = shared.config;
@@ -181,7 +224,15 @@ pub(super) async fn start(shared: &Shared<'_>, plane: Plane) -> Result<(gateway:
         clock: shared.clock.clone(),
         metrics: counted,
     };
-    Ok((Gateway::start(&settings, &parts)?, counters))
+    let running = Gateway::start(&settings, &parts)?;
+    if let Some(sharing) = &sharing {
+        sharing.link.begun();
+    }
+    Ok(Started {
+        running,
+        counters,
+        sharing,
+    })
 }
 
 /// Adds the metrics of the feed.
@@ -216,91 +267,4 @@ impl Collector for FeedMetrics {
         }
         Ok(())
     }
-}
-
-/// What a gateway says of itself.
-#[derive(Debug, serde::Serialize)]
-struct Report {
-    region: String,
-    version: &'static str,
-    revision: u64,
-    ready: bool,
-    waiting_records: u64,
-    now: Timestamp,
-    started_at: Timestamp,
-}
-
-#[derive(serde::Deserialize)]
-struct Noted {
-    clock_offset_ms: i64,
-}
-
-/// Who reports.
-pub(super) struct Reporter {
-    pub(super) control: Control,
-    pub(super) feed: Feed,
-    pub(super) health: Arc<Health>,
-    pub(super) clock: Clock,
-    pub(super) node: String,
-    pub(super) region: String,
-    pub(super) shipper: Option<Arc<Shipper>>,
-}
-
-impl Reporter {
-    /// Records that wait on the disk of this node.
-    fn waiting(&self) -> u64 {
-        self.shipper
-            .as_ref()
-            .map_or(0, |shipper| shipper.status().unshipped_records)
-    }
-
-    /// Tells the control plane how this node does, until the task is dropped.
-    pub(super) fn start(self) -> JoinHandle<()> {
-        tokio::spawn(async move {
-            let started_at = self.clock.now();
-            let path = format!("/gateways/{}", encoded(&self.node));
-            loop {
-                let report = Report {
-                    region: self.region.clone(),
-                    version: env!("CARGO_PKG_VERSION"),
-                    revision: self.feed.current().revision(),
-                    ready: self.health.is_ready(),
-                    waiting_records: self.waiting(),
-                    now: self.clock.now(),
-                    started_at,
-                };
-                let (control, path) = (self.control.clone(), path.clone());
-                // The feed tells of a control plane that is away.
-                if let Ok(Ok(text)) = tokio::task::spawn_blocking(move || control.put(&path, &report)).await {
-                    watch_offset(&text);
-                }
-                tokio::time::sleep(REPORT_EVERY).await;
-            }
-        })
-    }
-}
-
-fn watch_offset(answer: &str) {
-    if let Ok(noted) = serde_json::from_str::<Noted>(answer)
-        && noted.clock_offset_ms.abs() > OFFSET_ALARM_MS
-    {
-        tracing::error!(
-            ahead_ms = noted.clock_offset_ms,
-            "the clock of this node differs from the control plane's: usage periods end at other times here"
-        );
-    }
-}
-
-/// A name as one segment of a path.
-fn encoded(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

@@ -11,7 +11,9 @@ mod data_plane;
 mod follow;
 mod ops;
 mod reconciling;
+mod report;
 mod roles;
+mod sharing;
 mod start;
 mod tls;
 mod upkeep;
@@ -48,6 +50,14 @@ pub(crate) enum Error {
         #[source]
         source: std::io::Error,
     },
+    #[error("{path}: cannot be kept")]
+    RunsFile {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("counters.url cannot be used")]
+    Counters(#[from] counters::shared::redis::BadAddress),
     #[error("the control plane cannot be asked")]
     Control(#[from] snapshot::control::Error),
     #[error("the runtime cannot be started")]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use analytics::Analytics;
 use billing::Billing;
-use counters::Counters;
 use domain::clock::Clock;
 use domain::sealed::MasterKey;
 use journal::Journal;
@@ -25,7 +24,9 @@ use usage_source::kafka::{KafkaSource, Shipper};
 use usage_source::{Segments, UsageSource};
 
 use super::control::{self, Seen, Wake};
-use super::data_plane::{self, Fed, Ledger, Reporter};
+use super::data_plane::{self, Fed, Ledger, Started};
+use super::report::Reporter;
+use super::sharing::{Link, Sharing};
 use super::{Error, Roles, data_dir, follow, ops, reconciling, tls, upkeep};
 use crate::config::{Config, Environment};
 
@@ -67,6 +68,8 @@ pub(crate) struct Running {
     clock: Clock,
     portal: Option<PortalSide>,
     gateway: Option<gateway::Running>,
+    /// Where the gateway shares its counters.
+    sharing: Option<Sharing>,
     metering: Option<Metering>,
     reconciler: Option<Reconciler>,
     billing: Option<Billing>,
@@ -196,15 +199,19 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     };
     let sources = (journal.as_ref(), books.as_ref(), fed.as_ref());
     let gateway = start_gateway(&shared, &certificates, sources, &feed).await?;
-    let counters = gateway.as_ref().map(|(_, counters)| counters.clone());
-    let gateway = gateway.map(|(running, _)| running);
+    let (gateway, counters, sharing) = gateway.map_or((None, None, None), |started| {
+        (Some(started.running), Some(started.counters), started.sharing)
+    });
+    let link = sharing.as_ref().map(|sharing| Arc::clone(&sharing.link));
+    tasks.extend(link.clone().map(|link| tokio::spawn(link.keep_telling())));
     if let Some(side) = &portal {
         let address = gateway.as_ref().map(gateway::Running::local_addr);
         side.portal.gateway_at(&reachable(&config.gateway_public_url, address));
     }
     tasks.extend(start_upkeep(&shared, books.as_ref(), &feed, roles));
     tasks.extend(counters.map(|counters| tokio::spawn(upkeep::sweep(counters, shared.clock.clone()))));
-    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, shipper.clone())));
+    let reporting = fed.as_ref().map(|fed| report(&shared, fed, &feed, (shipper.clone(), link)));
+    tasks.extend(reporting);
     tasks.push(tokio::spawn(certificates.reload_on_hangup(&config, logs)));
     let (health, clock) = (shared.health, shared.clock);
     for condition in roles.conditions() {
@@ -216,6 +223,7 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
         clock,
         portal,
         gateway,
+        sharing,
         metering,
         reconciler,
         billing,
@@ -350,7 +358,7 @@ async fn start_gateway(
     certificates: &Certificates,
     (journal, books, fed): (Option<&Arc<Journal>>, Option<&Books>, Option<&Fed>),
     feed: &Feed,
-) -> Result<Option<(gateway::Running, Counters)>, Error> {
+) -> Result<Option<Started>, Error> {
     let Some(journal) = journal else { return Ok(None) };
     shared.health.set("snapshot", true);
     let ledger = match (books, fed) {
@@ -369,19 +377,24 @@ async fn start_gateway(
     Ok(Some(started))
 }
 
-fn report(shared: &Shared<'_>, fed: &Fed, feed: &Feed, shipper: Option<Arc<Shipper>>) -> JoinHandle<()> {
+fn report(
+    shared: &Shared<'_>,
+    fed: &Fed,
+    feed: &Feed,
+    (shipper, link): (Option<Arc<Shipper>>, Option<Arc<Link>>),
+) -> JoinHandle<()> {
     let status = fed.remote.status();
     shared
         .metrics
         .register(|registry| data_plane::register(registry, &status));
     let reporter = Reporter {
+        config: shared.config.clone(),
         control: fed.control.clone(),
         feed: feed.clone(),
         health: Arc::clone(&shared.health),
         clock: shared.clock.clone(),
-        node: shared.config.node.clone(),
-        region: shared.config.region.clone(),
         shipper,
+        link,
     };
     reporter.start()
 }
@@ -524,6 +537,10 @@ impl Running {
                 Err(error) => tracing::error!(%error, "a gateway thread ended by a panic"),
             }
         }
+        let link = match self.sharing {
+            Some(sharing) => Some(sharing.stop().await),
+            None => None,
+        };
         drop(self.fed);
         for task in self.tasks {
             task.abort();
@@ -531,6 +548,9 @@ impl Running {
             let _ = task.await;
         }
         ship_the_rest(self.shipper).await;
+        if let Some(link) = link {
+            link.leave().await;
+        }
         drop(self.reconciler);
         if let Some(metering) = self.metering {
             metering.stop().await;

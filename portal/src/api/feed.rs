@@ -9,9 +9,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use domain::clock::{Reading, Timestamp};
 use domain::enforce::CalendarUnit;
+use domain::ids::SubscriptionId;
 use serde::{Deserialize, Serialize};
 use snapshot::wire::Checksum;
 use snapshot::{Has, Outlet};
+use store::CounterNode;
 use store::ledger::WindowUse;
 use utoipa::{IntoParams, ToSchema};
 
@@ -134,6 +136,10 @@ pub(crate) struct Since {
     #[serde(deserialize_with = "from_text")]
     #[param(value_type = Option<String>)]
     periods_since: Option<Timestamp>,
+    /// Use of this subscription alone.
+    #[serde(deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    subscription: Option<SubscriptionId>,
 }
 
 /// What subscriptions have used.
@@ -142,6 +148,10 @@ pub(crate) struct Used {
     /// One entry for each subscription, period, meter, operation, outcome and quarter of an hour.
     #[schema(value_type = Vec<Object>)]
     items: Vec<WindowUse>,
+    /// The gateways that share counters, with those of their runs of which `items` may lack something: of all others it
+    /// has everything.
+    #[schema(value_type = Vec<Object>)]
+    nodes: Vec<CounterNode>,
 }
 
 /// `GET /feed/use`
@@ -149,8 +159,13 @@ pub(crate) async fn used(State(app): State<App>, Query(asked): Query<Since>) -> 
     let month = CalendarUnit::Month.window(app.clock.now()).start;
     let since = asked.since.unwrap_or(month);
     let periods = asked.periods_since.unwrap_or(month);
-    let items = app.store.used_since(since, periods).await?;
-    Ok(answer::json(StatusCode::OK, &Used { items }))
+    // Read first: of a run that has ended by now the totals have everything.
+    let nodes = app.store.counter_nodes().await?;
+    let items = match asked.subscription {
+        Some(subscription) => app.store.used_by(subscription, since, periods).await?,
+        None => app.store.used_since(since, periods).await?,
+    };
+    Ok(answer::json(StatusCode::OK, &Used { items, nodes }))
 }
 
 /// Documentation of [`used`].

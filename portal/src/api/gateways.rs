@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::clock::Timestamp;
+use domain::usage::ProducerId;
 use serde::{Deserialize, Serialize};
-use store::Node;
+use store::{CounterNode, CounterRun, Node, ProducerStand};
 use utoipa::ToSchema;
 
 use super::answer::{self, Answer, Id};
@@ -17,6 +18,8 @@ use crate::http::problem::{Fault, Problem};
 /// A node that has said nothing for so long is not listed any more.
 const LISTED_MS: i64 = 86_400_000;
 const MAX_NAME: usize = 100;
+const MAX_PRODUCERS: usize = 4_096;
+const MAX_FENCE: u64 = 1 << 52;
 
 /// A gateway.
 #[derive(Debug, Serialize, ToSchema)]
@@ -105,6 +108,23 @@ pub(crate) struct Report {
     /// When it started.
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
+    /// Its runs, where it shares its counters with other gateways.
+    #[serde(default)]
+    counters: Option<Counters>,
+}
+
+/// Runs of a gateway that shares its counters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Counters {
+    /// The number of this run; higher for each.
+    fence: u64,
+    /// Whether the run has ended in order.
+    #[serde(default)]
+    has_left: bool,
+    /// Runs whose usage may not all be in the ledger, this one included.
+    #[schema(value_type = Vec<Object>)]
+    runs: Vec<CounterRun>,
 }
 
 /// What a gateway is told.
@@ -112,6 +132,32 @@ pub(crate) struct Report {
 pub(crate) struct Noted {
     /// Milliseconds that its clock is ahead of the control plane's, travel time included.
     clock_offset_ms: i64,
+    /// How far the ledger has the producers of the runs that it named.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    producers: Vec<ProducerStand>,
+}
+
+/// Notes the runs of a gateway and looks how far the ledger has them.
+async fn note_runs(app: &App, node: &str, said: Counters) -> Result<Vec<ProducerStand>, Problem> {
+    let producers = || said.runs.iter().flat_map(|run| &run.producers);
+    let is_id = |text: &String| text.parse::<ProducerId>().is_ok();
+    if producers().count() > MAX_PRODUCERS || said.runs.len() > MAX_PRODUCERS || !producers().all(is_id) {
+        let fault = Fault::at("/counters/runs", format!("at most {MAX_PRODUCERS} producers, each by its id"));
+        return Err(Problem::invalid(vec![fault]));
+    }
+    if said.fence > MAX_FENCE || said.runs.iter().any(|run| run.fence > said.fence) {
+        let fault = Fault::at("/counters/fence", "the largest of the numbers of runs, below 2^52".to_owned());
+        return Err(Problem::invalid(vec![fault]));
+    }
+    let noted = CounterNode {
+        node: node.to_owned(),
+        fence: said.fence,
+        has_left: said.has_left,
+        runs: said.runs,
+    };
+    app.store.note_counter_node(&noted).await?;
+    Ok(app.store.producer_stands(&noted.runs).await?)
 }
 
 /// `PUT /gateways/{node}`
@@ -130,8 +176,13 @@ pub(crate) async fn report(State(app): State<App>, Id(node): Id<String>, Body(sa
         return Err(Problem::invalid(faults));
     }
     let now = app.clock.now();
+    let producers = match said.counters {
+        Some(counters) => note_runs(&app, &node, counters).await?,
+        None => Vec::new(),
+    };
     let noted = Noted {
         clock_offset_ms: said.now.millis_since(now),
+        producers,
     };
     app.store
         .note_node(&Node {

@@ -165,4 +165,24 @@ impl Store {
             )
             .await
     }
+
+    /// What one subscription has used, as [`Store::used_since`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn used_by(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+        periods_since: Timestamp,
+    ) -> Result<Vec<WindowUse>> {
+        let bucket = since.as_millis().div_euclid(900_000) * 900_000;
+        self.ledger
+            .all(
+                "SELECT subscription, mode, period_start, meter, operation, outcome, bucket, units, nanos
+                 FROM usage_bucket WHERE subscription = $1 AND (bucket >= $2 OR period_start >= $3)",
+                args![subscription, bucket, periods_since],
+            )
+            .await
+    }
 }

@@ -1,0 +1,7 @@
+-- Gateways that share their counters, and the runs of each whose usage may not all be in the ledger yet.
+CREATE TABLE counter_nodes (
+    node TEXT PRIMARY KEY,
+    fence BIGINT NOT NULL,
+    has_left BOOLEAN NOT NULL,
+    runs_json TEXT NOT NULL
+);
