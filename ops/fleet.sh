@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The fleet of docker-compose.yml without containers, for development: PostgreSQL, Kafka and ClickHouse by the scripts of
-# tests/servers, then portal, metering, billing and two gateways as processes of their own. Ctrl-C ends all of it.
+# The fleet of docker-compose.yml without containers, for development: PostgreSQL, Kafka, ClickHouse and Redis by the scripts
+# of tests/servers, then portal, metering, billing and two gateways as processes of their own. Ctrl-C ends all of it.
 #   ops/fleet.sh [DIR]           data and logs in DIR (default: ./tollgate-data/fleet); kept between runs
 # TOLLGATE names the program (default: target/release/tollgate); BASE is the first of twenty ports (default: 9400).
 set -euo pipefail
@@ -22,12 +22,14 @@ finish() {
   "$servers/kafka.sh" stop "$dir/kafka" || true
   "$servers/clickhouse.sh" stop "$dir/clickhouse" || true
   "$servers/postgres.sh" stop "$postgres_dir" || true
+  "$servers/redis.sh" stop "$dir/redis" || true
 }
 trap finish EXIT INT TERM
 
 "$servers/postgres.sh" start "$base" "$postgres_dir"
 "$servers/kafka.sh" start "$((base + 1))" "$dir/kafka"
 "$servers/clickhouse.sh" start "$((base + 5))" "$dir/clickhouse"
+"$servers/redis.sh" start "$((base + 9))" "$dir/redis"
 
 [ -f "$dir/token" ] || (umask 077; echo "tgt_$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')" >"$dir/token")
 export TOLLGATE_ADMIN_TOKEN TOLLGATE_CONTROL_TOKEN
@@ -36,6 +38,7 @@ TOLLGATE_CONTROL_TOKEN=$TOLLGATE_ADMIN_TOKEN
 export TOLLGATE_STORE_URL=postgres://postgres:postgres@127.0.0.1:$base/postgres
 export TOLLGATE_USAGE_URL=kafka://127.0.0.1:$((base + 1))/tollgate-usage
 export TOLLGATE_ANALYTICS_URL=clickhouse+http://default@127.0.0.1:$((base + 5))/tollgate
+export TOLLGATE_COUNTERS_URL=redis://127.0.0.1:$((base + 9))
 export TOLLGATE_SECRETS_MASTER_KEY_FILE=$dir/master.key
 export TOLLGATE_CONTROL_URL=http://127.0.0.1:$((base + 6))
 export TOLLGATE_PORTAL_LISTEN=127.0.0.1:$((base + 6))

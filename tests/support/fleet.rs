@@ -58,6 +58,16 @@ fn node(dir: &Path, name: &str, roles: &'static str, servers: [&Server; 3]) -> S
 impl Fleet {
     /// Starts servers, portal, metering, billing and so many gateways, and applies a plan with these limits.
     pub fn start(gateways: usize, limits: &Value) -> Self {
+        Self::start_with(gateways, limits, |gateway| gateway)
+    }
+
+    /// The same, with gateways that share their counters.
+    pub fn start_sharing(gateways: usize, limits: &Value, counters: &str) -> Self {
+        Self::start_with(gateways, limits, |gateway| gateway.with("TOLLGATE_COUNTERS_URL", counters))
+    }
+
+    /// The same, with gateways that are set up as wished.
+    pub fn start_with(gateways: usize, limits: &Value, adjust: impl Fn(Settings) -> Settings) -> Self {
         let only = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let (postgres, kafka, clickhouse) = std::thread::scope(|scope| {
@@ -78,11 +88,11 @@ impl Fleet {
         let metering = node(dir.path(), "metering", "metering", servers).start();
         let billing = node(dir.path(), "billing", "billing", servers).start();
         let gateway = |number: usize| {
-            node(dir.path(), &format!("gateway-{number}"), "gateway", servers)
+            let settings = node(dir.path(), &format!("gateway-{number}"), "gateway", servers)
                 .with("TOLLGATE_CONTROL_URL", &control)
                 .with("TOLLGATE_CONTROL_TOKEN", &token)
-                .with("TOLLGATE_GATEWAY_THREADS", "1")
-                .start()
+                .with("TOLLGATE_GATEWAY_THREADS", "1");
+            adjust(settings).start()
         };
         Self {
             gateways: (1..=gateways).map(gateway).collect(),

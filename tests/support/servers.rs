@@ -72,6 +72,16 @@ impl Server {
         assert!(self.call("kill", &[]), "not killed");
     }
 
+    /// SIGSTOP: it holds its connections and answers nothing.
+    pub fn pause(&self) {
+        assert!(self.call("pause", &[]), "not paused");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        assert!(self.call("resume", &[]), "not resumed");
+    }
+
     fn call(&self, what: &str, arguments: &[&str]) -> bool {
         let dir = self.dir.to_string_lossy().into_owned();
         let all: Vec<&str> = [what].iter().chain(arguments).copied().chain([dir.as_str()]).collect();

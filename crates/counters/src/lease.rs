@@ -80,6 +80,8 @@ pub(crate) struct Lease {
     /// Others wait: nothing unused is kept.
     recalled: bool,
     used_ns: u64,
+    /// The last question was answered with units: only then is there reason to spend what is asked for before it is there.
+    is_flush: bool,
     /// The session is over: nothing is ever given again.
     over: bool,
 }
@@ -100,17 +102,19 @@ impl Default for Lease {
             recall: 0,
             recalled: false,
             used_ns: 0,
+            is_flush: true,
             over: false,
         }
     }
 }
 
 impl Lease {
-    /// Units up to which requests pass. `fast` spends what it asks for before it has it.
+    /// Units up to which requests pass. `fast` spends what it asks for before it has it, unless the last question brought
+    /// nothing: so a limit is exceeded by one slice of each node, however often they ask.
     pub(crate) const fn allowance(&self, precision: Precision) -> u64 {
         match precision {
-            Precision::Strict => self.granted,
-            Precision::Fast => self.granted.saturating_add(self.asked),
+            Precision::Fast if self.is_flush => self.granted.saturating_add(self.asked),
+            Precision::Strict | Precision::Fast => self.granted,
         }
     }
 
@@ -142,7 +146,7 @@ impl Lease {
             return false;
         }
         let lasted = now_ns.saturating_sub(self.paced_ns);
-        if lasted < LASTS_NS.0 && self.paced_ns > 0 {
+        if lasted < LASTS_NS.0 && self.paced_ns > 0 && self.is_flush {
             self.pace = self.pace.saturating_mul(2).min(PACE.1);
         } else if lasted > LASTS_NS.1 {
             self.pace = (self.pace / 2).max(PACE.0);
@@ -190,7 +194,8 @@ impl Lease {
             return true;
         }
         (self.asked, self.least) = (0, 1);
-        if stand.granted >= offer.taken.saturating_add(offer.least) {
+        self.is_flush = stand.granted >= offer.taken.saturating_add(offer.least);
+        if self.is_flush {
             (self.barred, self.dry_ns) = (None, DRY_NS.0);
         } else {
             self.barred = Some((Barred::Dry, now_ns.saturating_add(self.dry_ns)));
@@ -202,6 +207,7 @@ impl Lease {
     /// No answer that helps.
     pub(crate) fn fails(&mut self, now_ns: u64) {
         (self.asked, self.least) = (0, 1);
+        self.is_flush = false;
         self.barred = Some((Barred::Away, now_ns.saturating_add(AWAY_NS)));
     }
 
@@ -264,5 +270,47 @@ impl Leases {
             .iter_mut()
             .find(|(known, _)| *known == start)
             .map(|(_, lease)| lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(lease: &mut Lease, taken: u64, now_ns: u64) -> Offer {
+        assert!(lease.begin(1, now_ns));
+        lease.offer(Purpose::Ask, taken)
+    }
+
+    #[test]
+    fn a_fast_limit_is_exceeded_by_one_slice_however_often_it_asks_in_vain() {
+        for is_away in [false, true] {
+            let mut lease = Lease::default();
+            let offer = asks(&mut lease, 0, 1);
+            let stand = Stand {
+                granted: 8,
+                ..Stand::default()
+            };
+            assert!(lease.stands(&offer, &stand, 2));
+            let offer = asks(&mut lease, 8, 3);
+            let most = lease.allowance(Precision::Fast);
+            assert_eq!(most, 8 + lease.asked());
+            let mut offer = offer;
+            for now_ms in 1..1_000 {
+                // Every answer brings nothing but the note of what was overdrawn.
+                let stand = Stand {
+                    granted: most,
+                    ..Stand::default()
+                };
+                if is_away {
+                    lease.fails(now_ms * NS_PER_MS);
+                } else {
+                    lease.stands(&offer, &stand, now_ms * NS_PER_MS);
+                }
+                offer = asks(&mut lease, most, now_ms * NS_PER_MS);
+                assert!(lease.allowance(Precision::Fast) <= most, "{now_ms}");
+                assert!(lease.asked() <= most);
+            }
+        }
     }
 }

@@ -6,7 +6,8 @@
 use domain::usage::ProducerId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, FromRow, Result, Row, Store, Tx, args};
+use crate::control::Note;
+use crate::{ControlTx, Error, FromRow, Kind, Node, Result, Row, Store, Tx, args};
 
 /// One run of a gateway's process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,14 +128,31 @@ impl Store {
         nodes.retain(|node| !node.has_left || !node.runs.is_empty());
         Ok(nodes)
     }
+}
 
-    /// Forgets a gateway: it will not come back, and what it did not ship is lost.
+impl ControlTx {
+    /// Gives a gateway up: it will not come back, and usage that it did not ship is lost.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub async fn forget_counter_node(&self, node: &str) -> Result<bool> {
-        let sql = "DELETE FROM counter_nodes WHERE node = $1";
-        Ok(self.control.execute(sql, args![node]).await? > 0)
+    /// [`Error::Missing`] when no gateway of this name ever said anything.
+    pub async fn forget_node(&mut self, node: &str) -> Result<()> {
+        let before: Option<Node> = self.one("SELECT * FROM gateway_nodes WHERE node = $1", args![node]).await?;
+        self.execute("DELETE FROM gateway_nodes WHERE node = $1", args![node])
+            .await?;
+        let shared = self
+            .execute("DELETE FROM counter_nodes WHERE node = $1", args![node])
+            .await?;
+        if before.is_none() && shared == 0 {
+            return Err(Error::Missing("gateway"));
+        }
+        let note = Note {
+            kind: Kind::Node,
+            id: node.to_owned(),
+            account: None,
+            before: before.as_ref(),
+            after: None::<&Node>,
+        };
+        self.note("forget", note)
     }
 }
 

@@ -9,6 +9,7 @@ use store::{CounterNode, CounterRun, Node, ProducerStand};
 use utoipa::ToSchema;
 
 use super::answer::{self, Answer, Id};
+use super::caller::Caller;
 use super::endpoint::Doc;
 use crate::app::App;
 use crate::http::body::Body;
@@ -206,4 +207,22 @@ pub(crate) fn report_doc() -> Doc {
         .text("Gateways of other processes do so every few seconds; nothing of it is audited.")
         .body::<Report>()
         .answer::<Noted>(200, "Noted")
+}
+
+/// `DELETE /gateways/{node}`
+pub(crate) async fn forget(State(app): State<App>, caller: Caller, Id(node): Id<String>) -> Answer {
+    let mut tx = caller.change(&app).await?;
+    tx.forget_node(&node).await?;
+    app.commit(tx).await?;
+    Ok(answer::none())
+}
+
+/// Documentation of [`forget`].
+pub(crate) fn forget_doc() -> Doc {
+    Doc::new("gateways", "deleteGateway", "Give a gateway up that will not come back")
+        .text(
+            "What it did not ship is lost. Until then limits that gateways share wait for it when the shared counters have \
+             to be rebuilt. A gateway that runs names itself again.",
+        )
+        .empty(204, "It is waited for no more")
 }

@@ -32,6 +32,7 @@ fn configuration() -> Vec<Endpoint> {
         post("/plans/{product}/{plan}/migrate", deployment(Config, Write), plans::migrate, plans::migrate_doc()),
         get("/gateways", deployment(Config, Read), gateways::list, gateways::list_doc()),
         put("/gateways/{id}", gateway(), gateways::report, gateways::report_doc()),
+        delete("/gateways/{id}", deployment(Config, Write), gateways::forget, gateways::forget_doc()),
         get("/feed", gateway(), feed::show, feed::show_doc()),
         get("/feed/use", gateway(), feed::used, feed::used_doc()),
         get("/audit-events", account(Audit, Read), audit_events::list, audit_events::list_doc()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use domain::clock::Clock;
 use domain::key::hash;
 use domain::sealed::MasterKey;
-use serde_json::json;
+use serde_json::{Value, json};
 use snapshot::control::{Control, Settings};
 use snapshot::{Feed, Identity, Remote, Snapshot, remote};
 
@@ -146,6 +146,51 @@ async fn a_node_that_reports_is_listed_with_its_lag_and_its_clock() {
         .call(&token, ("PUT", "/gateways/a"), Some(long))
         .await
         .expect(400);
+}
+
+#[tokio::test]
+async fn a_gateway_that_shares_counters_is_waited_for_until_it_is_given_up() {
+    let server = Server::start().await;
+    let token = server.token(&["gateways:connect"], None).await;
+    let id = "00112233445566778899aabbccddeeff";
+    let said = |counters: Value| {
+        json!({
+            "version": "0.1.0", "revision": 0, "ready": true, "now": server.clock.now(), "started_at": server.clock.now(),
+            "counters": counters,
+        })
+    };
+    let runs = json!([{ "fence": 7, "producers": [id] }, { "fence": 9, "producers": [] }]);
+    let noted = server
+        .call(&token, ("PUT", "/gateways/a"), Some(said(json!({ "fence": 9, "runs": runs }))))
+        .await
+        .expect(200);
+    // The ledger knows nothing of the producer.
+    assert_eq!(noted.get("producers"), None);
+    let nodes = async |server: &Server| server.call(&token, ("GET", "/feed/use"), None).await.expect(200)["nodes"].clone();
+    assert_eq!(
+        nodes(&server).await,
+        json!([{ "node": "a", "fence": 9, "has_left": false, "runs": runs }])
+    );
+    for wrong in [
+        json!({ "fence": 9, "runs": [{ "fence": 9, "producers": ["not an id"] }] }),
+        json!({ "fence": 9, "runs": [{ "fence": 10, "producers": [] }] }),
+        json!({ "fence": u64::MAX, "runs": [] }),
+    ] {
+        let refused = server.call(&token, ("PUT", "/gateways/a"), Some(said(wrong))).await;
+        refused.expect(400);
+    }
+    // An earlier run is not heard.
+    let earlier = said(json!({ "fence": 8, "has_left": true, "runs": [] }));
+    server.call(&token, ("PUT", "/gateways/a"), Some(earlier)).await.expect(200);
+    assert_eq!(nodes(&server).await[0]["fence"], 9);
+    let strange = "/feed/use?subscription=sub_nonsense";
+    server.call(&token, ("GET", strange), None).await.expect(400);
+    server.call(&token, ("DELETE", "/gateways/a"), None).await.expect(403);
+    server.call(&server.admin, ("DELETE", "/gateways/a"), None).await.expect(204);
+    server.call(&server.admin, ("DELETE", "/gateways/a"), None).await.expect(404);
+    assert_eq!(nodes(&server).await, json!([]));
+    let events = server.get("/audit-events").await.expect(200);
+    assert_eq!((&events["items"][0]["action"], &events["items"][0]["target"]), (&json!("node.forget"), &json!("a")), "{}", events["items"][0]);
 }
 
 #[tokio::test]

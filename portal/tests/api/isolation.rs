@@ -61,6 +61,7 @@ fn rows() -> Vec<Row> {
             Refused,
             json!({"version": "1", "revision": 0, "ready": true, "now": "2026-06-15T10:00:00Z", "started_at": "2026-06-15T10:00:00Z"}),
         ),
+        row("DELETE", "/gateways/{id}", Refused, none.clone()),
         row("GET", "/feed", Refused, none.clone()),
         row("GET", "/feed/use", Refused, none.clone()),
         row("GET", "/reconciliation", Refused, none.clone()),

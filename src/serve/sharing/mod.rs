@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use counters::Counters;
 use counters::shared::protocol::CounterId;
@@ -40,6 +41,8 @@ use marks::Marks;
 use runs::RunsFile;
 
 const RUNS_FILE: &str = "counter-runs.json";
+/// After the ledger could not tell it is asked again.
+const REST: Duration = Duration::from_millis(500);
 
 /// What a gateway that shares its counters has besides.
 pub(super) struct Sharing {
@@ -92,6 +95,8 @@ struct State {
     marks: Marks,
     /// Whose the subscriptions of a revision are.
     index: (u64, Arc<Index>),
+    /// Until when the ledger is not asked again, after it could not tell.
+    resting: Option<Instant>,
 }
 
 /// The line to the ledger and to who else shares counters.
@@ -124,6 +129,7 @@ impl Link {
                 has_left: false,
                 marks: Marks::default(),
                 index: (u64::MAX, Arc::default()),
+                resting: None,
             }),
         })
     }
@@ -263,7 +269,19 @@ impl Link {
         }
     }
 
+    /// What could not be told of one counter can for the moment be told of none.
     async fn look(&self, counter: &CounterId, known: &[Session], silent: &[Session]) -> Result<Told, NotYet> {
+        if self.lock().resting.is_some_and(|until| Instant::now() < until) {
+            return Err(NotYet);
+        }
+        let told = self.look_now(counter, known, silent).await;
+        if told.is_err() {
+            self.lock().resting = Some(Instant::now() + REST);
+        }
+        told
+    }
+
+    async fn look_now(&self, counter: &CounterId, known: &[Session], silent: &[Session]) -> Result<Told, NotYet> {
         let (uses, nodes) = self.ask(counter).await?;
         if let Some(node) = missing(&nodes, known) {
             tracing::warn!(

@@ -5,7 +5,7 @@ use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::key::Mode;
 use domain::quantity::Quantity;
 use domain::usage::ProducerId;
-use store::Store;
+use store::{CounterNode, CounterRun, ProducerStand, Store};
 use store::ledger::{
     AnalyticsBatch, BucketKey, Claim, Ended, Gap, LedgerBatch, OpenRequest, Poison, ProducerBatch, ProducerRow,
 };
@@ -167,6 +167,60 @@ async fn what_was_used_since_an_instant_keeps_its_quarter_of_an_hour() {
         );
         let by_period = store.used_since(since(1_000), START).await.unwrap();
         assert_eq!(by_period.len(), all.len());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_shares_counters_is_open_until_the_ledger_has_all_that_it_wrote() {
+    on_both(async |store| {
+        let run = |fence: u64, producers: &[&str]| CounterRun {
+            fence,
+            producers: producers.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let id = PRODUCER.to_string();
+        let node = |fence: u64, has_left: bool, runs: &[CounterRun]| CounterNode {
+            node: "a".to_owned(),
+            fence,
+            has_left,
+            runs: runs.to_vec(),
+        };
+        let (earlier, latest) = (run(5, &[&id]), run(9, &[]));
+        let both = [earlier.clone(), latest.clone()];
+        store.note_counter_node(&node(9, false, &both)).await.unwrap();
+        // An earlier run that speaks late is not heard.
+        store.note_counter_node(&node(5, true, &[])).await.unwrap();
+        assert_eq!(store.counter_nodes().await.unwrap(), [node(9, false, &both)]);
+        assert_eq!(store.producer_stands(&both).await.unwrap(), []);
+        register(&store).await;
+        assert_eq!(store.counter_nodes().await.unwrap(), [node(9, false, &both)]);
+        let last = ProducerBatch {
+            ended: Some(Ended::Interrupted),
+            ..part(0, 3)
+        };
+        let used = (key("requests", "upstream/2xx", 0), Quantity::from_units(3), 3);
+        store.commit_usage(&batch(last, &[used]), START).await.unwrap().unwrap();
+        let stand = ProducerStand {
+            id,
+            next_seq: 3,
+            ended: true,
+        };
+        assert_eq!(store.producer_stands(&both).await.unwrap(), [stand]);
+        // Of the run that has ended everything is there; the latest goes on.
+        assert_eq!(
+            store.counter_nodes().await.unwrap(),
+            [node(9, false, std::slice::from_ref(&latest))]
+        );
+        let mine = store.used_by(SubscriptionId::from_bits(3), START, START).await.unwrap();
+        assert_eq!(mine.len(), 1);
+        let other = store.used_by(SubscriptionId::from_bits(4), START, START).await.unwrap();
+        assert!(other.is_empty());
+        // One that left is waited for no longer than its last records.
+        let unknown = run(9, &["000000000000000000000000000000ff"]);
+        store.note_counter_node(&node(9, true, std::slice::from_ref(&unknown))).await.unwrap();
+        assert_eq!(store.counter_nodes().await.unwrap(), [node(9, true, &[unknown])]);
+        store.note_counter_node(&node(9, true, &both)).await.unwrap();
+        assert_eq!(store.counter_nodes().await.unwrap(), []);
     })
     .await;
 }
