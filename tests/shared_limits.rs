@@ -48,8 +48,8 @@ struct Pair {
     nodes: Vec<Platform>,
     upstream: Upstream,
     redis: Server,
-    postgres: Server,
-    dir: tempfile::TempDir,
+    _postgres: Server,
+    _dir: tempfile::TempDir,
 }
 
 impl Pair {
@@ -80,8 +80,8 @@ impl Pair {
             nodes: vec![first, node("node-2").start()],
             upstream,
             redis,
-            postgres,
-            dir,
+            _postgres: postgres,
+            _dir: dir,
         }
     }
 
