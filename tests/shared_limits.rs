@@ -223,7 +223,9 @@ fn two_gateways_race_for_the_last_hundred_of_a_strict_quota_and_serve_exactly_th
     assert!(pair.metric("tollgate_counters_exchanges_total") > 0);
     assert!(pair.metric("tollgate_counters_leases") >= 2);
     // What the ledger has is what was served.
-    until("the ledger has all", Duration::from_secs(20), || used(&pair.nodes[0]) == 1_100);
+    until("the ledger has all", Duration::from_secs(20), || {
+        used(&pair.nodes[0]) == 1_100
+    });
 }
 
 fn used(node: &Platform) -> u64 {
@@ -267,7 +269,9 @@ fn troubled(mode: &str, quota: u64) -> (u64, Pair) {
     );
     let subscriber = pair.subscriber();
     let past = |served: &dyn Fn() -> u64, part: u64| {
-        until("some were served", Duration::from_secs(60), || served() >= quota * part / 5);
+        until("some were served", Duration::from_secs(60), || {
+            served() >= quota * part / 5
+        });
     };
     let served = rush(&addresses(&pair.nodes), &subscriber.key, |served| {
         past(served, 1);
@@ -298,7 +302,9 @@ fn a_strict_quota_ends_exactly_where_it_should_though_redis_is_lost_again_and_ag
     assert_eq!(pair.upstream.served().len(), 4_000, "clients saw {served}");
     assert_eq!(served, 4_000);
     assert!(pair.metric("tollgate_counters_generations_total") >= 4);
-    until("the ledger has all", Duration::from_secs(20), || used(&pair.nodes[0]) == 4_000);
+    until("the ledger has all", Duration::from_secs(20), || {
+        used(&pair.nodes[0]) == 4_000
+    });
 }
 
 #[test]
@@ -338,10 +344,16 @@ fn a_redis_that_stands_still_holds_up_no_request_for_longer_than_one_question() 
         slowest = slowest.max(began.elapsed());
         slow += u32::from(began.elapsed() > Duration::from_millis(60));
     }
-    println!("served from the slice {}, refused {}, slow {slow}, slowest {slowest:?}", fates.0, fates.1);
+    println!(
+        "served from the slice {}, refused {}, slow {slow}, slowest {slowest:?}",
+        fates.0, fates.1
+    );
     // 20 ms for the question; the rest is what a crowded machine takes.
     assert!(fates.0 > 0 && fates.1 > 0, "{fates:?}");
-    assert!(slow <= 20 && slowest < Duration::from_secs(1), "{slow} slow, {slowest:?}");
+    assert!(
+        slow <= 20 && slowest < Duration::from_secs(1),
+        "{slow} slow, {slowest:?}"
+    );
     pair.redis.resume();
     let back = until("served again", Duration::from_secs(10), || {
         call(&mut Client::new(pair.nodes[0].gateway()), &subscriber.key) == Fate::Served

@@ -45,6 +45,6 @@ mod worker;
 pub use admit::WhenFull;
 pub use metrics::Metrics;
 pub use pool::PoolSettings;
-pub use sharing::register as register_sharing;
 pub use serving::trust::{Cidr, ParseCidrError, TrustedProxies};
+pub use sharing::register as register_sharing;
 pub use start::{Error, Gateway, Parts, Running, Settings};

@@ -70,7 +70,9 @@ pub fn register(registry: &mut Registry, counters: &Counters) {
 impl Collector for Sharing {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(tally) = self.0.tally() else { return Ok(()) };
-        let refused: Plain = ("counters_refused_unavailable", REFUSED, |tally| &tally.refused_unavailable);
+        let refused: Plain = ("counters_refused_unavailable", REFUSED, |tally| {
+            &tally.refused_unavailable
+        });
         for (name, help, of) in PLAIN.into_iter().chain([refused]) {
             let total = of(tally).load(Ordering::Relaxed);
             encoder

@@ -109,10 +109,22 @@ fn shared_counters_are_named_by_an_address_that_stands() {
         let config = read(url).unwrap();
         assert_eq!((config.counters_url.as_deref(), config.not_built.len()), (Some(url), 0));
     }
-    assert_eq!(super::Config::read(&gather(None, &Environment::of(&[]), &[]).unwrap(), 0).unwrap().counters_url, None);
-    for url in ["memcached://a", "redis+sentinel://app:hunter2@a:26379", "redis+cluster://a:hunter2"] {
+    assert_eq!(
+        super::Config::read(&gather(None, &Environment::of(&[]), &[]).unwrap(), 0)
+            .unwrap()
+            .counters_url,
+        None
+    );
+    for url in [
+        "memcached://a",
+        "redis+sentinel://app:hunter2@a:26379",
+        "redis+cluster://a:hunter2",
+    ] {
         let error = read(url).unwrap_err().to_string();
-        assert!(error.contains("counters.url: ") && !error.contains("app:hunter2"), "{error}");
+        assert!(
+            error.contains("counters.url: ") && !error.contains("app:hunter2"),
+            "{error}"
+        );
     }
     let environment = Environment::of(&[("TOLLGATE_COUNTERS_URL", "redis+cluster://app:hunter2@a:7000,b:7001")]);
     let shown = show(&gather(None, &environment, &[]).unwrap());

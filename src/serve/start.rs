@@ -210,7 +210,9 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     }
     tasks.extend(start_upkeep(&shared, books.as_ref(), &feed, roles));
     tasks.extend(counters.map(|counters| tokio::spawn(upkeep::sweep(counters, shared.clock.clone()))));
-    let reporting = fed.as_ref().map(|fed| report(&shared, fed, &feed, (shipper.clone(), link)));
+    let reporting = fed
+        .as_ref()
+        .map(|fed| report(&shared, fed, &feed, (shipper.clone(), link)));
     tasks.extend(reporting);
     tasks.push(tokio::spawn(certificates.reload_on_hangup(&config, logs)));
     let (health, clock) = (shared.health, shared.clock);

@@ -63,7 +63,9 @@ impl Fleet {
 
     /// The same, with gateways that share their counters.
     pub fn start_sharing(gateways: usize, limits: &Value, counters: &str) -> Self {
-        Self::start_with(gateways, limits, |gateway| gateway.with("TOLLGATE_COUNTERS_URL", counters))
+        Self::start_with(gateways, limits, |gateway| {
+            gateway.with("TOLLGATE_COUNTERS_URL", counters)
+        })
     }
 
     /// The same, with gateways that are set up as wished.

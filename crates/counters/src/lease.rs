@@ -195,6 +195,11 @@ impl Lease {
         }
         (self.asked, self.least) = (0, 1);
         self.is_flush = stand.granted >= offer.taken.saturating_add(offer.least);
+        // Who gets less than it asks for asks for no more than that: `fast` spends what it asks for.
+        let grant = stand.granted.saturating_sub(offer.keep);
+        if grant < offer.want {
+            self.pace = grant.max(PACE.0);
+        }
         if self.is_flush {
             (self.barred, self.dry_ns) = (None, DRY_NS.0);
         } else {
@@ -299,7 +304,7 @@ mod tests {
             for now_ms in 1..1_000 {
                 // Every answer brings nothing but the note of what was overdrawn.
                 let stand = Stand {
-                    granted: most,
+                    granted: offer.keep,
                     ..Stand::default()
                 };
                 if is_away {

@@ -136,7 +136,9 @@ impl ControlTx {
     /// # Errors
     /// [`Error::Missing`] when no gateway of this name ever said anything.
     pub async fn forget_node(&mut self, node: &str) -> Result<()> {
-        let before: Option<Node> = self.one("SELECT * FROM gateway_nodes WHERE node = $1", args![node]).await?;
+        let before: Option<Node> = self
+            .one("SELECT * FROM gateway_nodes WHERE node = $1", args![node])
+            .await?;
         self.execute("DELETE FROM gateway_nodes WHERE node = $1", args![node])
             .await?;
         let shared = self

@@ -146,7 +146,10 @@ fn counters_that_are_away_refuse_or_serve_as_the_plan_says() {
         table.set_away(true);
         std::thread::sleep(Duration::from_millis(500));
         // The slice is spent first.
-        let spent = (0..400).map(|_| plane.call()).take_while(|(status, _)| *status == 200).count();
+        let spent = (0..400)
+            .map(|_| plane.call())
+            .take_while(|(status, _)| *status == 200)
+            .count();
         assert!(spent > 0);
         let (status, problem) = plane.call();
         assert_eq!((status, &*problem), after, "{policy}, {spent} of the slice");

@@ -144,11 +144,17 @@ async fn note_runs(app: &App, node: &str, said: Counters) -> Result<Vec<Producer
     let producers = || said.runs.iter().flat_map(|run| &run.producers);
     let is_id = |text: &String| text.parse::<ProducerId>().is_ok();
     if producers().count() > MAX_PRODUCERS || said.runs.len() > MAX_PRODUCERS || !producers().all(is_id) {
-        let fault = Fault::at("/counters/runs", format!("at most {MAX_PRODUCERS} producers, each by its id"));
+        let fault = Fault::at(
+            "/counters/runs",
+            format!("at most {MAX_PRODUCERS} producers, each by its id"),
+        );
         return Err(Problem::invalid(vec![fault]));
     }
     if said.fence > MAX_FENCE || said.runs.iter().any(|run| run.fence > said.fence) {
-        let fault = Fault::at("/counters/fence", "the largest of the numbers of runs, below 2^52".to_owned());
+        let fault = Fault::at(
+            "/counters/fence",
+            "the largest of the numbers of runs, below 2^52".to_owned(),
+        );
         return Err(Problem::invalid(vec![fault]));
     }
     let noted = CounterNode {

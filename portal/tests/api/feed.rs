@@ -161,12 +161,17 @@ async fn a_gateway_that_shares_counters_is_waited_for_until_it_is_given_up() {
     };
     let runs = json!([{ "fence": 7, "producers": [id] }, { "fence": 9, "producers": [] }]);
     let noted = server
-        .call(&token, ("PUT", "/gateways/a"), Some(said(json!({ "fence": 9, "runs": runs }))))
+        .call(
+            &token,
+            ("PUT", "/gateways/a"),
+            Some(said(json!({ "fence": 9, "runs": runs }))),
+        )
         .await
         .expect(200);
     // The ledger knows nothing of the producer.
     assert_eq!(noted.get("producers"), None);
-    let nodes = async |server: &Server| server.call(&token, ("GET", "/feed/use"), None).await.expect(200)["nodes"].clone();
+    let nodes =
+        async |server: &Server| server.call(&token, ("GET", "/feed/use"), None).await.expect(200)["nodes"].clone();
     assert_eq!(
         nodes(&server).await,
         json!([{ "node": "a", "fence": 9, "has_left": false, "runs": runs }])
@@ -181,16 +186,30 @@ async fn a_gateway_that_shares_counters_is_waited_for_until_it_is_given_up() {
     }
     // An earlier run is not heard.
     let earlier = said(json!({ "fence": 8, "has_left": true, "runs": [] }));
-    server.call(&token, ("PUT", "/gateways/a"), Some(earlier)).await.expect(200);
+    server
+        .call(&token, ("PUT", "/gateways/a"), Some(earlier))
+        .await
+        .expect(200);
     assert_eq!(nodes(&server).await[0]["fence"], 9);
     let strange = "/feed/use?subscription=sub_nonsense";
     server.call(&token, ("GET", strange), None).await.expect(400);
     server.call(&token, ("DELETE", "/gateways/a"), None).await.expect(403);
-    server.call(&server.admin, ("DELETE", "/gateways/a"), None).await.expect(204);
-    server.call(&server.admin, ("DELETE", "/gateways/a"), None).await.expect(404);
+    server
+        .call(&server.admin, ("DELETE", "/gateways/a"), None)
+        .await
+        .expect(204);
+    server
+        .call(&server.admin, ("DELETE", "/gateways/a"), None)
+        .await
+        .expect(404);
     assert_eq!(nodes(&server).await, json!([]));
     let events = server.get("/audit-events").await.expect(200);
-    assert_eq!((&events["items"][0]["action"], &events["items"][0]["target"]), (&json!("node.forget"), &json!("a")), "{}", events["items"][0]);
+    assert_eq!(
+        (&events["items"][0]["action"], &events["items"][0]["target"]),
+        (&json!("node.forget"), &json!("a")),
+        "{}",
+        events["items"][0]
+    );
 }
 
 #[tokio::test]

@@ -66,7 +66,8 @@ impl Marks {
 
     /// The ledger stands here.
     pub(super) fn hear(&mut self, stands: &[ProducerStand]) {
-        let passed = |(id, next): &Position| *next == 0 || stands.iter().any(|stand| stand.id == *id && stand.next_seq >= *next);
+        let passed =
+            |(id, next): &Position| *next == 0 || stands.iter().any(|stand| stand.id == *id && stand.next_seq >= *next);
         while let Some((look, positions)) = self.waiting.front() {
             if !positions.iter().all(passed) {
                 return;

@@ -295,13 +295,18 @@ impl Link {
             .iter()
             .filter(|row| row.subscription == counter.subscription && row.mode == counter.mode)
             .collect();
-        let (window, used) = baseline::used_by_limit(&subscription, &counter.limit, &rows, counter.start).ok_or(NotYet)?;
+        let (window, used) =
+            baseline::used_by_limit(&subscription, &counter.limit, &rows, counter.start).ok_or(NotYet)?;
         if window.start != counter.start {
             return Err(NotYet);
         }
         Ok(Told {
             used: used.ceil_units(),
-            over: silent.iter().filter(|session| is_over(&nodes, session)).cloned().collect(),
+            over: silent
+                .iter()
+                .filter(|session| is_over(&nodes, session))
+                .cloned()
+                .collect(),
         })
     }
 }
@@ -332,7 +337,11 @@ fn missing<'a>(nodes: &'a [CounterNode], known: &[Session]) -> Option<&'a str> {
     let is_missing = |node: &&CounterNode| {
         let of_node = known.iter().filter(|session| *session.node == *node.node);
         let has_later = of_node.clone().any(|session| session.fence > node.fence);
-        has_later || node.runs.iter().any(|run| !fences.contains(&(node.node.as_str(), run.fence)))
+        has_later
+            || node
+                .runs
+                .iter()
+                .any(|run| !fences.contains(&(node.node.as_str(), run.fence)))
     };
     nodes.iter().find(is_missing).map(|node| node.node.as_str())
 }

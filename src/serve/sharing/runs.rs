@@ -62,12 +62,6 @@ impl RunsFile {
         &self.book.runs
     }
 
-    /// The producers of this run.
-    pub(super) fn own(&self) -> &[String] {
-        let own = self.book.runs.iter().find(|run| run.fence == self.fence);
-        own.map_or(&[], |run| &run.producers)
-    }
-
     pub(super) fn is_announced_as(&self, node: &str) -> bool {
         self.book.announced_as == node
     }
@@ -172,6 +166,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("runs");
         std::fs::write(&path, "{torn").unwrap();
-        assert!(!RunsFile::begin(path, 1, std::iter::empty()).unwrap().is_announced_as("a"));
+        assert!(
+            !RunsFile::begin(path, 1, std::iter::empty())
+                .unwrap()
+                .is_announced_as("a")
+        );
     }
 }

@@ -173,7 +173,11 @@ impl Partition {
         match counter.base {
             None => Reply::Untold(holders),
             Some(base) => {
-                let live: Vec<Session> = known.into_iter().filter(|(_, is_live)| *is_live).map(|(session, _)| session).collect();
+                let live: Vec<Session> = known
+                    .into_iter()
+                    .filter(|(_, is_live)| *is_live)
+                    .map(|(session, _)| session)
+                    .collect();
                 Reply::Stands(counter.give(base, ask, &live))
             }
         }
@@ -191,7 +195,11 @@ impl Partition {
             return;
         }
         let counted = counter(&mut self.counters, &tell.counter, generation);
-        if tell.counted.iter().any(|session| !counted.entries.contains_key(session)) {
+        if tell
+            .counted
+            .iter()
+            .any(|session| !counted.entries.contains_key(session))
+        {
             return;
         }
         for over in &tell.over {

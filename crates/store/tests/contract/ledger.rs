@@ -5,11 +5,11 @@ use domain::ids::{PlanVersionId, SubscriptionId};
 use domain::key::Mode;
 use domain::quantity::Quantity;
 use domain::usage::ProducerId;
-use store::{CounterNode, CounterRun, ProducerStand, Store};
 use store::ledger::{
     AnalyticsBatch, BucketKey, Claim, Ended, Gap, LedgerBatch, OpenRequest, Poison, ProducerBatch, ProducerRow,
 };
 use store::testing::{START, on_both};
+use store::{CounterNode, CounterRun, ProducerStand, Store};
 
 const PRODUCER: ProducerId = ProducerId(7);
 
@@ -217,7 +217,10 @@ async fn a_gateway_that_shares_counters_is_open_until_the_ledger_has_all_that_it
         assert!(other.is_empty());
         // One that left is waited for no longer than its last records.
         let unknown = run(9, &["000000000000000000000000000000ff"]);
-        store.note_counter_node(&node(9, true, std::slice::from_ref(&unknown))).await.unwrap();
+        store
+            .note_counter_node(&node(9, true, std::slice::from_ref(&unknown)))
+            .await
+            .unwrap();
         assert_eq!(store.counter_nodes().await.unwrap(), [node(9, true, &[unknown])]);
         store.note_counter_node(&node(9, true, &both)).await.unwrap();
         assert_eq!(store.counter_nodes().await.unwrap(), []);
