@@ -213,7 +213,7 @@ impl Link {
 
     /// Tells the store of this process about the runs, until the task is dropped. Where the control plane is another
     /// process the reporter does.
-    pub(super) async fn keep_telling(self: Arc<Self>) {
+    async fn keep_telling(self: Arc<Self>) {
         if matches!(self.ledger, Ledger::There(_)) {
             return;
         }
