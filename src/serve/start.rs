@@ -199,21 +199,15 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     };
     let sources = (journal.as_ref(), books.as_ref(), fed.as_ref());
     let gateway = start_gateway(&shared, &certificates, sources, &feed).await?;
-    let (gateway, counters, sharing) = gateway.map_or((None, None, None), |started| {
-        (Some(started.running), Some(started.counters), started.sharing)
-    });
+    let (gateway, counters, sharing) = apart(gateway);
     let link = sharing.as_ref().map(|sharing| Arc::clone(&sharing.link));
-    tasks.extend(link.clone().map(|link| tokio::spawn(link.keep_telling())));
     if let Some(side) = &portal {
         let address = gateway.as_ref().map(gateway::Running::local_addr);
         side.portal.gateway_at(&reachable(&config.gateway_public_url, address));
     }
     tasks.extend(start_upkeep(&shared, books.as_ref(), &feed, roles));
     tasks.extend(counters.map(|counters| tokio::spawn(upkeep::sweep(counters, shared.clock.clone()))));
-    let reporting = fed
-        .as_ref()
-        .map(|fed| report(&shared, fed, &feed, (shipper.clone(), link)));
-    tasks.extend(reporting);
+    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, (shipper.clone(), link))));
     tasks.push(tokio::spawn(certificates.reload_on_hangup(&config, logs)));
     let (health, clock) = (shared.health, shared.clock);
     for condition in roles.conditions() {
@@ -377,6 +371,12 @@ async fn start_gateway(
     let started = data_plane::start(shared, plane).await?;
     shared.health.set("gateway", true);
     Ok(Some(started))
+}
+
+fn apart(started: Option<Started>) -> (Option<gateway::Running>, Option<counters::Counters>, Option<Sharing>) {
+    started.map_or((None, None, None), |started| {
+        (Some(started.running), Some(started.counters), started.sharing)
+    })
 }
 
 fn report(

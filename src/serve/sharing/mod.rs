@@ -31,6 +31,7 @@ use snapshot::{CompiledSubscription, Feed, Snapshot};
 use store::ledger::WindowUse;
 use store::{CounterNode, ProducerStand};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::data_plane::{Ledger, Plane};
 use super::report::{REPORT_EVERY, Report, Runs};
@@ -49,6 +50,8 @@ pub(super) struct Sharing {
     agent: Agent,
     pub(super) counters: Counters,
     pub(super) link: Arc<Link>,
+    /// Tells the store of this process about the runs.
+    telling: JoinHandle<()>,
 }
 
 /// Begins to share counters, where the configuration says with whom.
@@ -73,12 +76,19 @@ pub(super) async fn start(shared: &Shared<'_>, plane: &Plane) -> Result<Option<S
     shared
         .metrics
         .register(|registry| gateway::register_sharing(registry, &counters));
-    Ok(Some(Sharing { agent, counters, link }))
+    let telling = tokio::spawn(Arc::clone(&link).keep_telling());
+    Ok(Some(Sharing {
+        agent,
+        counters,
+        link,
+        telling,
+    }))
 }
 
 impl Sharing {
     /// Gives back everything unused. The link tells the control plane afterwards, when usage is shipped.
     pub(super) async fn stop(self) -> Arc<Link> {
+        self.telling.abort();
         let agent = self.agent;
         if let Err(error) = tokio::task::spawn_blocking(move || agent.stop()).await {
             tracing::error!(%error, "the agent of shared counters ended by a panic");
