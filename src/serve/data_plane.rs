@@ -246,17 +246,17 @@ struct FeedMetrics(Arc<remote::Status>);
 impl Collector for FeedMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let connected = ConstGauge::new(i64::from(self.0.connected()));
-        let name = "tollgate_snapshot_feed_connected";
+        let name = "snapshot_feed_connected";
         let help = "Whether the control plane answered the last question";
         connected.encode(encoder.encode_descriptor(name, help, None, connected.metric_type())?)?;
         let counts = [
             (
-                "tollgate_snapshot_feed_failures",
+                "snapshot_feed_failures",
                 "Questions to the control plane without an answer",
                 self.0.failed(),
             ),
             (
-                "tollgate_snapshot_refusals",
+                "snapshot_refusals",
                 "Snapshots that were refused whole",
                 self.0.refused(),
             ),
