@@ -121,12 +121,12 @@ pub struct RawCount {
 
 impl RawCount {
     /// Takes so many facts of one outcome.
-    pub(crate) fn add(&mut self, of: Option<SubscriptionId>, outcome: &Outcome, facts: u64, billable: Billable<'_>) {
+    pub(crate) fn add(&mut self, of: Option<SubscriptionId>, outcome: Outcome, facts: u64, billable: Billable<'_>) {
         self.facts += facts;
         // Neither a part of a request that goes on, nor what nobody pays for.
         if outcome.kind != Kind::Checkpoint && of.is_some() {
             self.requests += facts;
-            self.billable += if billable(outcome) { facts } else { 0 };
+            self.billable += if billable(&outcome) { facts } else { 0 };
         }
     }
 }

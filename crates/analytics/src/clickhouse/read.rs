@@ -103,7 +103,7 @@ impl ClickHouse {
                 id => Some(id.parse().map_err(|_| Error::Corrupt(format!("subscription {id}")))?),
             };
             let count = counts.entry(of).or_default();
-            count.add(of, &outcome(&row.outcome)?, row.facts, billable);
+            count.add(of, outcome(&row.outcome)?, row.facts, billable);
         }
         Ok(counts)
     }

@@ -86,7 +86,7 @@ impl Embedded {
             for stored in &facts {
                 let of = stored.fact.subscription;
                 let count = counts.entry(of).or_default();
-                count.add(of, &stored.fact.outcome.class(), 1, billable);
+                count.add(of, stored.fact.outcome.class(), 1, billable);
             }
             after = facts.last().map(cursor);
             if facts.len() < COUNTED_AT_ONCE {
