@@ -60,7 +60,9 @@ impl std::fmt::Debug for Freshness {
 /// Has every hop counted before a run: given the run's slot and its time, ready when that is done, or when it has taken too
 /// long to wait for. What differs is told to people; it holds no invoice.
 #[derive(Clone)]
-pub struct Reconciliation(Arc<dyn Fn(String, Timestamp) -> BoxFuture<Result<(), HookError>> + Send + Sync>);
+pub struct Reconciliation(Arc<BeforeRun>);
+
+type BeforeRun = dyn Fn(String, Timestamp) -> BoxFuture<Result<(), HookError>> + Send + Sync;
 
 impl Reconciliation {
     /// From an async function.
