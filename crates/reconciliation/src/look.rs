@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analytics::{Analytics, Dimension, EventFilter, Interval, UsageQuery};
+use analytics::{Analytics, Billable, Dimension, EventFilter, Interval, UsageQuery};
 use domain::billable::{Policy, billable};
 use domain::clock::Timestamp;
 use domain::ids::{AccountId, SubscriptionId};
@@ -112,9 +112,7 @@ pub struct Look {
 }
 
 /// Whether an outcome is billed.
-pub(crate) fn billed(outcome: &Outcome) -> bool {
-    !billable(Policy::V1, outcome).is_none()
-}
+const BILLED: Billable<'static> = &|outcome| !billable(Policy::V1, outcome).is_none();
 
 /// The billed part of what the ledger keeps under an outcome's class.
 pub(crate) fn billable_part(outcome: &str, quantity: Quantity) -> Quantity {
@@ -206,7 +204,7 @@ async fn facts(analytics: &Analytics, range: Range, whose: &Whose) -> Result<Cou
         },
         mode: Mode::Live,
     };
-    let counts = analytics.raw_counts(&filter, &billed).await?;
+    let counts = analytics.raw_counts(&filter, BILLED).await?;
     let of_subscriptions = counts.into_iter().filter_map(|(id, count)| Some((id?, count)));
     Ok(of_subscriptions
         .map(|(id, count)| {
@@ -236,7 +234,7 @@ async fn rollups(analytics: &Analytics, range: Range, whose: &Whose, interval: I
         meter: REQUESTS.to_owned(),
     };
     let mut sums: BTreeMap<SubscriptionId, (u64, Quantity)> = BTreeMap::new();
-    for row in analytics.usage(&query, &billed).await? {
+    for row in analytics.usage(&query, BILLED).await? {
         let Some(Ok(id)) = row.group.first().and_then(|id| id.as_deref()).map(str::parse) else {
             continue;
         };
