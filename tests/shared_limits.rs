@@ -418,7 +418,9 @@ fn the_usage_of_a_killed_gateway_that_is_not_in_the_ledger_is_not_given_away_whe
         dries_up(served, Duration::from_secs(5), Duration::from_secs(30));
     });
     assert_eq!(rest, 400);
-    until("the ledger has all", Duration::from_secs(60), || used(&fleet.portal) == 600);
+    until("the ledger has all", Duration::from_secs(60), || {
+        used(&fleet.portal) == 600
+    });
 }
 
 /// The control of the test above.

@@ -93,24 +93,28 @@ impl Reporter {
         tokio::spawn(async move {
             let started_at = self.clock.now();
             loop {
-                let report = Report {
-                    ready: self.health.is_ready(),
-                    waiting_records: self.waiting(),
-                    started_at,
-                    counters: self.link.as_ref().map(|link| link.says()),
-                    ..Report::new(&self.config, &self.feed, &self.clock)
-                };
-                let (control, node) = (self.control.clone(), self.config.node.clone());
-                // The feed tells of a control plane that is away.
-                if let Ok(Ok(noted)) = tokio::task::spawn_blocking(move || report.say(&control, &node)).await {
-                    watch_offset(&noted);
-                    if let Some(link) = &self.link {
-                        link.hears(&noted.producers);
-                    }
-                }
+                self.tell(started_at).await;
                 tokio::time::sleep(REPORT_EVERY).await;
             }
         })
+    }
+
+    async fn tell(&self, started_at: Timestamp) {
+        let report = Report {
+            ready: self.health.is_ready(),
+            waiting_records: self.waiting(),
+            started_at,
+            counters: self.link.as_ref().map(|link| link.says()),
+            ..Report::new(&self.config, &self.feed, &self.clock)
+        };
+        let (control, node) = (self.control.clone(), self.config.node.clone());
+        let said = tokio::task::spawn_blocking(move || report.say(&control, &node)).await;
+        // The feed tells of a control plane that is away.
+        let Ok(Ok(noted)) = said else { return };
+        watch_offset(&noted);
+        if let Some(link) = &self.link {
+            link.hears(&noted.producers);
+        }
     }
 }
 

@@ -172,8 +172,8 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     }
     let mut tasks = vec![serve_ops(&shared).await?];
     let books = open_books(&shared, roles).await?;
-    let journal = roles.gateway.then(|| data_plane::open_journal(&config, &shared.clock));
-    let journal = journal.transpose()?;
+    let opening = || data_plane::open_journal(&config, &shared.clock);
+    let journal = roles.gateway.then(opening).transpose()?;
     let shipper = journal.as_ref().map(|journal| data_plane::ship(&shared, journal));
     let shipper = shipper.transpose()?.flatten();
     let metering = start_metering(&shared, books.as_ref(), journal.as_ref(), roles).await?;
@@ -207,7 +207,8 @@ pub(crate) async fn start(config: Config, roles: Roles, environment: &Environmen
     }
     tasks.extend(start_upkeep(&shared, books.as_ref(), &feed, roles));
     tasks.extend(counters.map(|counters| tokio::spawn(upkeep::sweep(counters, shared.clock.clone()))));
-    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, (shipper.clone(), link))));
+    let held = (shipper.clone(), link);
+    tasks.extend(fed.as_ref().map(|fed| report(&shared, fed, &feed, held)));
     tasks.push(tokio::spawn(certificates.reload_on_hangup(&config, logs)));
     let (health, clock) = (shared.health, shared.clock);
     for condition in roles.conditions() {

@@ -73,8 +73,9 @@ impl RunsFile {
 
     /// This run writes with these producers.
     pub(super) fn writes_with(&mut self, producers: Vec<String>) -> io::Result<()> {
-        let own = self.book.runs.iter_mut().find(|run| run.fence == self.fence);
-        own.into_iter().for_each(|run| run.producers.clone_from(&producers));
+        if let Some(own) = self.book.runs.iter_mut().find(|run| run.fence == self.fence) {
+            own.producers = producers;
+        }
         self.write()
     }
 

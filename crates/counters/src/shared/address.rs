@@ -116,6 +116,7 @@ pub(crate) fn target(address: &str) -> Result<Target, BadAddress> {
 fn single(address: &str) -> Result<Target, BadAddress> {
     let info = address.into_connection_info().map_err(BadAddress::Client)?;
     redis::Client::open(info)
+        .map(Box::new)
         .map(Target::Single)
         .map_err(BadAddress::Client)
 }
@@ -162,7 +163,11 @@ fn cluster(parts: &Parts<'_>) -> Result<Target, BadAddress> {
     if let Some(password) = &parts.password {
         builder = builder.password(password);
     }
-    builder.build().map(Target::Cluster).map_err(BadAddress::Client)
+    builder
+        .build()
+        .map(Box::new)
+        .map(Target::Cluster)
+        .map_err(BadAddress::Client)
 }
 
 #[cfg(test)]

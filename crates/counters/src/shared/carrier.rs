@@ -252,16 +252,15 @@ impl Carrier {
             }
             Reply::Undeclared | Reply::Untold(_) if purpose != Purpose::Ask => Step::Done,
             Reply::Undeclared => Step::Again(UNSETTLED),
-            Reply::Untold(holders) => match self.read_ledger(wanted, exchange.generation, &holders).await {
-                true => {
+            Reply::Untold(holders) => {
+                if self.read_ledger(wanted, exchange.generation, &holders).await {
                     self.will_read_again(&wanted.counter);
                     Step::Again(Duration::ZERO)
-                }
-                false => {
+                } else {
                     self.give_up(wanted);
                     Step::Done
                 }
-            },
+            }
             Reply::Stands(stand) => {
                 if stand.tell {
                     self.call(&Notice::Available(wanted.counter.clone())).await;
@@ -386,9 +385,8 @@ impl Carrier {
         let silent = holders.iter().filter(|holder| !holder.is_live);
         let silent: Vec<Session> = silent.map(|holder| holder.session.clone()).collect();
         let asked = self.0.parts.ledger.told(&wanted.counter, &known, &silent);
-        let told = match tokio::time::timeout(self.0.parts.settings.ledger, asked).await {
-            Ok(Ok(told)) => told,
-            Ok(Err(_)) | Err(_) => return false,
+        let Ok(Ok(told)) = tokio::time::timeout(self.0.parts.settings.ledger, asked).await else {
+            return false;
         };
         // Of what the ledger has, the others have declared their own: it was in the ledger before it was read.
         let others = holders.iter().filter(|holder| !told.over.contains(&holder.session));
@@ -490,7 +488,9 @@ impl Carrier {
         }
         self.0.tally.leases.store(all.len() as u64, Ordering::Relaxed);
         drop(all);
-        due.iter().for_each(|counter| self.start(counter, Purpose::Return));
+        for counter in &due {
+            self.start(counter, Purpose::Return);
+        }
     }
 
     /// Returns everything unused and takes leave.

@@ -35,9 +35,9 @@ const NAMESPACE: &str = "tollgate";
 
 /// Where the servers are.
 pub(crate) enum Target {
-    Single(client::Client),
+    Single(Box<client::Client>),
     Sentinel(Box<Mutex<client::sentinel::SentinelClient>>),
-    Cluster(client::cluster::ClusterClient),
+    Cluster(Box<client::cluster::ClusterClient>),
 }
 
 /// A connection of either kind.
