@@ -12,6 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
@@ -68,6 +69,10 @@ pub(super) struct State {
     /// What the ledger has committed since.
     pub(super) hints: BTreeMap<u32, u64>,
     pub(super) looks: Vec<oneshot::Sender<Vec<End>>>,
+    /// Where partitions end, as the client last heard with what it fetched.
+    highs: BTreeMap<u32, u64>,
+    /// A broker was connected when the client last counted itself.
+    connected: bool,
     /// Messages behind what was fetched, at the last look.
     pub(super) unfetched: u64,
 }
@@ -147,6 +152,25 @@ impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
         self.shared.trouble.note(&format!("{error}: {reason}"));
     }
+
+    /// What the client knows without asking: a question of ours would wait behind its fetches, once for each partition.
+    fn stats(&self, statistics: Statistics) {
+        let connected = statistics
+            .brokers
+            .values()
+            .any(|one| one.nodeid >= 0 && one.state == "UP");
+        let partitions = statistics
+            .topics
+            .get(&self.topic)
+            .into_iter()
+            .flat_map(|topic| &topic.partitions);
+        let highs = partitions.filter_map(|(&partition, about)| {
+            Some((u32::try_from(partition).ok()?, u64::try_from(about.hi_offset).ok()?))
+        });
+        let mut state = self.shared.state();
+        state.highs.extend(highs);
+        state.connected = connected;
+    }
 }
 
 impl ConsumerContext for Member {
@@ -218,6 +242,7 @@ fn config(settings: &Settings) -> rdkafka::ClientConfig {
         .set("auto.offset.reset", "error")
         .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "1000")
+        .set("statistics.interval.ms", "2000")
         .set("queued.max.messages.kbytes", "16384");
     settings.overridden(config)
 }
@@ -409,15 +434,16 @@ impl Fetch<'_> {
         let held = self.consumer.assignment().unwrap_or_default();
         self.fetched
             .retain(|partition, _| held.find_partition(&self.settings.topic, number(*partition)).is_some());
-        let behind = self.fetched.iter().map(|(&partition, &next)| {
-            let (_, high) = self.watermarks(partition)?;
-            Ok(high.saturating_sub(next))
+        let mut state = self.shared.state();
+        let behind = self.fetched.iter().map(|(partition, &next)| {
+            let high = state.highs.get(partition).copied().unwrap_or(next);
+            high.saturating_sub(next)
         });
-        if let Ok(behind) = behind.sum::<KafkaResult<u64>>() {
-            self.shared.state().unfetched = behind;
-            if !self.withheld {
-                self.shared.trouble.over();
-            }
+        state.unfetched = behind.sum();
+        let works = state.connected && !self.withheld;
+        drop(state);
+        if works {
+            self.shared.trouble.over();
         }
     }
 
