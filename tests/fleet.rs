@@ -237,7 +237,9 @@ fn metrics_are_those_of_the_alerts(fleet: &Fleet) {
     for file in ["prometheus/rules.yml", "grafana/tollgate.json"] {
         let text = std::fs::read_to_string(ops.join(file)).unwrap();
         let names = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
-        for name in names.filter(|name| name.starts_with("tollgate_")) {
+        // Shared counters are shown where Redis is, which this fleet has not.
+        let here = |name: &&str| name.starts_with("tollgate_") && !name.starts_with("tollgate_counters_");
+        for name in names.filter(here) {
             assert!(
                 shown.contains(&format!("\n{name}")),
                 "{file} speaks of {name}, which nobody shows"
