@@ -190,13 +190,19 @@ fn restart_server(server: &servers::Server, pause: Duration) {
     server.restart();
 }
 
-/// The long run: `TOLLGATE_TEST_ROUNDS=300 cargo test --release --test fleet -- --nocapture`.
+/// Needs more of a machine than two cores: nine processes and three servers start again and again. Therefore only where
+/// it is asked for: `TOLLGATE_TEST_ROUNDS=11 cargo test --release --test fleet -- --nocapture` has every fault once.
 #[test]
 fn nothing_is_lost_and_nothing_counted_twice_whatever_is_killed_or_paused() {
+    let rounds = setting("TOLLGATE_TEST_ROUNDS", 0);
+    if rounds == 0 {
+        println!("skipped: faults of the whole fleet; say TOLLGATE_TEST_ROUNDS=11");
+        return;
+    }
     if !servers::are_there(&SERVERS) {
         return;
     }
-    let (seed, rounds) = (seed(), setting("TOLLGATE_TEST_ROUNDS", FAULTS.len() as u64));
+    let seed = seed();
     let mut random = Random(seed);
     let mut fleet = Fleet::start(2, &json!([{ "requests": QUOTA, "per": "period" }]));
     let subscriber = fleet.subscriber("acme");
@@ -258,7 +264,16 @@ fn one_tampered_total_and_one_dropped_fact_are_each_named() {
     let load = load(&fleet, 0, &subscriber, 7);
     load.wait_successes(100);
     let calls = load.stop();
-    let books = balance(&fleet, &subscriber, &calls);
+    // Without an invoice: the clock stands where the traffic was.
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let books = loop {
+        fleet.quiet(&subscriber.subscription, deadline);
+        let books = Books::read(&fleet.api(), &subscriber, calls.clone(), fleet.upstream.served());
+        if differences(&books).is_empty() || Instant::now() >= deadline {
+            break books;
+        }
+    };
+    assert_balanced(&books);
     metrics_are_those_of_the_alerts(&fleet);
     let report = fleet.api().get("/reconciliation");
     assert_eq!(report["differences"], json!([]), "nobody touched anything");
