@@ -8,4 +8,4 @@ mod pass;
 mod worker;
 
 pub use pass::{Failure, Report};
-pub use worker::{Billing, BoxFuture, Error, Freshness, Handle, HookError, Parts, Reconciliation, Started};
+pub use worker::{Billing, BoxFuture, Error, Freshness, Handle, Hook, HookError, Parts, Reconciliation, Started};

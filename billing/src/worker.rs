@@ -31,58 +31,36 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Why another service could not do what it was asked.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What another service is asked to do first.
+pub struct Hook<A>(Arc<HookFn<A>>);
+
+type HookFn<A> = dyn Fn(A) -> BoxFuture<Result<(), HookError>> + Send + Sync;
+
 /// Makes the ledger current: ready when every request that was answered before the call is counted.
-#[derive(Clone)]
-pub struct Freshness(Arc<dyn Fn() -> BoxFuture<Result<(), HookError>> + Send + Sync>);
-
-impl Freshness {
-    /// From an async function.
-    pub fn new<F, R>(function: F) -> Self
-    where
-        F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), HookError>> + Send + 'static,
-    {
-        Self(Arc::new(move || Box::pin(function())))
-    }
-
-    /// For a process whose ledger is fed by somebody else.
-    pub fn none() -> Self {
-        Self::new(|| async { Ok(()) })
-    }
-}
-
-impl std::fmt::Debug for Freshness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Freshness")
-    }
-}
-
+pub type Freshness = Hook<()>;
 /// Has every hop counted before a run: given the run's slot and its time, ready when that is done, or when it has taken too
 /// long to wait for. What differs is told to people; it holds no invoice.
-#[derive(Clone)]
-pub struct Reconciliation(Arc<BeforeRun>);
+pub type Reconciliation = Hook<(String, Timestamp)>;
 
-type BeforeRun = dyn Fn(String, Timestamp) -> BoxFuture<Result<(), HookError>> + Send + Sync;
-
-impl Reconciliation {
+impl<A: 'static> Hook<A> {
     /// From an async function.
     pub fn new<F, R>(function: F) -> Self
     where
-        F: Fn(String, Timestamp) -> R + Send + Sync + 'static,
+        F: Fn(A) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), HookError>> + Send + 'static,
     {
-        Self(Arc::new(move |slot, now| Box::pin(function(slot, now))))
+        Self(Arc::new(move |asked| Box::pin(function(asked))))
     }
 
-    /// For a process that nobody reconciles for.
+    /// For a process in which nobody does it, or need not.
     pub fn none() -> Self {
-        Self::new(|_, _| async { Ok(()) })
+        Self::new(|_| async { Ok(()) })
     }
 }
 
-impl std::fmt::Debug for Reconciliation {
+impl<A> std::fmt::Debug for Hook<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reconciliation")
+        f.write_str("Hook")
     }
 }
 
@@ -292,7 +270,7 @@ impl Handle {
         let mut progress = Progress { run: Some(run) };
         let patience = Instant::now() + PATIENCE;
         self.settle(now, patience).await?;
-        if let Err(error) = (self.0.parts.reconciliation.0)(slot, now).await {
+        if let Err(error) = (self.0.parts.reconciliation.0)((slot, now)).await {
             tracing::warn!(%error, "usage was not reconciled before a billing run");
         }
         let mut report = self.prepared_pass(pass, &mut progress).await?;
@@ -314,7 +292,7 @@ impl Handle {
         let mark = now.plus_millis(-LAG_MS);
         while Instant::now() < patience && !self.0.parts.store.producers_behind(mark).await?.is_empty() {
             tokio::time::sleep(LOOK_AGAIN).await;
-            (self.0.parts.freshness.0)().await.map_err(Error::Freshness)?;
+            (self.0.parts.freshness.0)(()).await.map_err(Error::Freshness)?;
         }
         Ok(())
     }
@@ -326,7 +304,7 @@ impl Handle {
 
     async fn prepare(&self, now: Timestamp) -> Result<(), Error> {
         self.transitions(now).await?;
-        (self.0.parts.freshness.0)().await.map_err(Error::Freshness)
+        (self.0.parts.freshness.0)(()).await.map_err(Error::Freshness)
     }
 
     async fn transitions(&self, now: Timestamp) -> Result<bool, Error> {

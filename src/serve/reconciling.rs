@@ -26,7 +26,7 @@ pub(super) fn start(shared: &Shared<'_>, books: Option<&Books>, roles: Roles) ->
 /// Reconciles before a billing run.
 pub(super) fn before_runs(store: &Store, reconciler: Option<&Reconciler>) -> billing::Reconciliation {
     let (store, wake) = (store.clone(), reconciler.map(Reconciler::waker));
-    billing::Reconciliation::new(move |slot, now| {
+    billing::Reconciliation::new(move |(slot, now)| {
         let (store, wake) = (store.clone(), wake.clone());
         async move {
             let wake = || wake.iter().for_each(|wake| wake());

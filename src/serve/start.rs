@@ -282,7 +282,7 @@ fn start_billing(
 ) -> Option<Billing> {
     let books = books.filter(|_| roles.billing)?;
     let freshness = match currency {
-        Some(currency) => billing::Freshness::new(move || {
+        Some(currency) => billing::Freshness::new(move |()| {
             let currency = currency.clone();
             async move { Ok(currency.caught_up().await?) }
         }),

@@ -1,5 +1,6 @@
 //! Where hops differ: whose requests, in which quarter of an hour, in which records.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use analytics::Analytics;
@@ -78,24 +79,19 @@ struct Mismatch {
 }
 
 fn mismatches(look: &Look) -> Vec<Mismatch> {
-    let mut found = Vec::new();
-    for hop in [Hop::Facts, Hop::Rollups, Hop::HourlyRollups] {
-        let other = look.of(hop);
-        let absent = other.keys().filter(|id| !look.ledger.contains_key(id));
-        for subscription in look.ledger.keys().chain(absent) {
-            let count = |counts: &crate::look::Counts| counts.get(subscription).copied().unwrap_or_default();
-            let (ledger, found_there) = (count(&look.ledger), count(other));
-            if ledger != found_there {
-                found.push(Mismatch {
-                    hop,
-                    subscription: *subscription,
-                    ledger,
-                    found: found_there,
-                });
-            }
-        }
-    }
-    found
+    let ids: BTreeSet<SubscriptionId> = Hop::ALL
+        .iter()
+        .flat_map(|hop| look.of(*hop))
+        .map(|(id, _)| *id)
+        .collect();
+    let of = |hop: Hop, subscription: SubscriptionId| Mismatch {
+        hop,
+        subscription,
+        ledger: look.one(Hop::Ledger, subscription),
+        found: look.one(hop, subscription),
+    };
+    let all = Hop::ALL.iter().flat_map(|hop| ids.iter().map(|id| of(*hop, *id)));
+    all.filter(|one| one.ledger != one.found).collect()
 }
 
 /// Compares what every hop counted of a span of time. Where the hops differ it looks again after a `pause`, `looks` times
@@ -109,7 +105,7 @@ pub async fn compare(
     whose: &Whose,
     (looks, pause): (u32, Duration),
 ) -> Result<Comparison, Error> {
-    let first = Look::at(store, analytics, range, whose).await?;
+    let first = Look::at((store, analytics), range, whose).await?;
     let (mut before, mut waiting) = (mismatches(&first), store.waiting_for_analytics().await?);
     let mut same = Vec::new();
     for _ in 1..looks {
@@ -117,7 +113,7 @@ pub async fn compare(
             break;
         }
         tokio::time::sleep(pause).await;
-        let again = Look::at(store, analytics, range, whose).await?;
+        let again = Look::at((store, analytics), range, whose).await?;
         let now = mismatches(&again);
         let waited = waiting;
         waiting = store.waiting_for_analytics().await?;

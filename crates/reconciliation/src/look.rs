@@ -30,6 +30,9 @@ pub enum Hop {
 }
 
 impl Hop {
+    /// Every hop; the first one is what the others are held against.
+    pub(crate) const ALL: [Self; 4] = [Self::Ledger, Self::Facts, Self::Rollups, Self::HourlyRollups];
+
     /// Its name in APIs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,12 +107,7 @@ pub(crate) type Counts = BTreeMap<SubscriptionId, Count>;
 
 /// What every hop counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Look {
-    pub(crate) ledger: Counts,
-    pub(crate) facts: Counts,
-    pub(crate) rollups: Counts,
-    pub(crate) hourly_rollups: Counts,
-}
+pub struct Look(BTreeMap<Hop, Counts>);
 
 /// Whether an outcome is billed.
 const BILLED: Billable<'static> = &|outcome| !billable(Policy::V1, outcome).is_none();
@@ -124,29 +122,31 @@ impl Look {
     ///
     /// # Errors
     /// When a hop cannot be read.
-    pub(crate) async fn at(store: &Store, analytics: &Analytics, range: Range, whose: &Whose) -> Result<Self, Error> {
-        Ok(Self {
-            ledger: ledger(store, range, whose).await?,
-            facts: facts(analytics, range, whose).await?,
-            rollups: rollups(analytics, range, whose, Interval::Whole).await?,
-            hourly_rollups: rollups(analytics, range, whose, Interval::Hour).await?,
-        })
+    pub(crate) async fn at(books: (&Store, &Analytics), range: Range, whose: &Whose) -> Result<Self, Error> {
+        let mut hops = BTreeMap::new();
+        for hop in Hop::ALL {
+            hops.insert(hop, count(books, hop, range, whose).await?);
+        }
+        Ok(Self(hops))
     }
 
     /// What a hop counted, by subscription.
-    pub(crate) const fn of(&self, hop: Hop) -> &Counts {
-        match hop {
-            Hop::Ledger => &self.ledger,
-            Hop::Facts => &self.facts,
-            Hop::Rollups => &self.rollups,
-            Hop::HourlyRollups => &self.hourly_rollups,
-        }
+    pub(crate) fn of(&self, hop: Hop) -> impl Iterator<Item = (&SubscriptionId, &Count)> {
+        self.0.get(&hop).into_iter().flatten()
+    }
+
+    /// What a hop counted of one subscription.
+    pub(crate) fn one(&self, hop: Hop, subscription: SubscriptionId) -> Count {
+        let counts = self.0.get(&hop);
+        counts
+            .and_then(|counts| counts.get(&subscription))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// What a hop counted in all.
     pub fn total(&self, hop: Hop) -> Count {
-        let counts = self.of(hop).values();
-        counts.fold(Count::default(), |sum, count| Count {
+        self.of(hop).fold(Count::default(), |sum, (_, count)| Count {
             requests: sum.requests + count.requests,
             billable: sum.billable + count.billable,
         })
